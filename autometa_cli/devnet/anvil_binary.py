@@ -21,7 +21,7 @@ from autometa_cli.errors import AutometaError, Unreachable
 VERSION = "1.7.1"
 INSTALL_SECONDS = 300.0
 LOCK_SECONDS = INSTALL_SECONDS + 30
-NPM_LINES = 6  # of what npm said, shown when it fails
+NPM_LINES = 4  # of what npm said, shown when it fails
 PLATFORMS = {
     ("linux", "x86_64"): "linux-amd64",
     ("linux", "amd64"): "linux-amd64",
@@ -30,6 +30,12 @@ PLATFORMS = {
     ("darwin", "x86_64"): "darwin-amd64",
     ("darwin", "arm64"): "darwin-arm64",
 }
+#: Where Debian, Fedora and macOS keep the certificate authorities that the system trusts.
+CA_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+)
 _NETWORK_TROUBLE = re.compile(
     r"EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENETDOWN"
     r"|ERR_SOCKET_TIMEOUT|ENOTCACHED|network request|tunneling socket|self[- ]signed certificate",
@@ -169,7 +175,7 @@ def _install(package: str, home: Path, binary: Path, notify: Notify) -> None:
     notify(f"Installing anvil ({package}) with npm into {home}")
     staging = Path(tempfile.mkdtemp(prefix="anvil-", dir=home.parent))
     try:
-        failure = AnvilMissing("npm gave no reason.")
+        failure = AnvilMissing("npm did not install anvil.")
         for npm in candidates:
             try:
                 _run_npm(npm, package, staging)
@@ -230,6 +236,7 @@ def _run_npm(npm: list[str], package: str, into: Path) -> None:
                 text=True,
                 errors="replace",
                 timeout=INSTALL_SECONDS,
+                env=_npm_environment(),
                 cwd=into,
                 check=False,
             )
@@ -241,8 +248,22 @@ def _run_npm(npm: list[str], package: str, into: Path) -> None:
         return
     said = _shortened(done.stdout)
     if _NETWORK_TROUBLE.search(done.stdout):
-        raise InstallUnreachable(f"npm cannot download anvil: no network, it seems.\n{said}", _network_hint())
+        raise InstallUnreachable(
+            f"npm cannot download anvil: it does not reach its registry.\n{said}", _network_hint()
+        )
     raise AnvilMissing(f"npm could not install anvil (exit code {done.returncode}).\n{said}", _network_hint())
+
+
+def _npm_environment() -> dict[str, str]:
+    environment = dict(os.environ)
+    # Node knows only the authorities that it was built with; this system may trust another, of a proxy.
+    trusted = next(
+        (path for path in (os.environ.get("SSL_CERT_FILE"), *CA_BUNDLES) if path and Path(path).is_file()),
+        None,
+    )
+    if trusted:
+        environment.setdefault("NODE_EXTRA_CA_CERTS", trusted)
+    return environment
 
 
 def _network_hint() -> str:
@@ -250,8 +271,14 @@ def _network_hint() -> str:
 
 
 def _shortened(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    lines = [line for line in lines if "complete log" not in line and not line.endswith("-debug-0.log")]
+    lines = [line.strip().removeprefix("npm error").strip() for line in output.splitlines()]
+    # What is left out: npm's blank lines, stack frames, printed objects, and where its own log lies.
+    lines = [
+        line
+        for line in lines
+        if line
+        and not re.search(r"^at |[{}]$|^\w+: .*,$|^(syscall|errno|requiredBy)|complete log|\.log$", line)
+    ]
     # npm masks passwords itself since version 6; do not rely on which one is installed
-    lines = [re.sub(r"//[^/\s@]+@", "//", line)[:200] for line in lines]
-    return "\n".join(lines[-NPM_LINES:]) or "It said nothing."
+    lines = [re.sub(r"//[^/\s@]+@", "//", line)[:200] for line in dict.fromkeys(lines)]
+    return "\n".join(f"npm: {line}" for line in lines[:NPM_LINES]) or "npm gave no reason."

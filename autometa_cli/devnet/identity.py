@@ -89,7 +89,9 @@ def _start_stamp(pid: int) -> str | None:
         return None
     # The command's name, in brackets, may hold blanks and brackets itself.
     fields = stat[stat.rindex(")") + 2 :].split()
-    return None if fields[0] in "ZX" else f"{boot}:{fields[19]}"
+    # A zombie with threads left is still at it: they hold its ports.
+    ended = fields[0] in "ZX" and int(fields[17]) <= 1
+    return None if ended else f"{boot}:{fields[19]}"
 
 
 def _start_stamp_of_ps(pid: int) -> str | None:
