@@ -1,0 +1,260 @@
+"""One JSON-RPC endpoint: coalesced reads, sends that are never repeated, the chain id checked once."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from eth_hash.auto import keccak
+
+from autometa_cli.chain.answers import Scrubber, error_parts, is_oversize, read_answers
+from autometa_cli.chain.batching import Call, Lane
+from autometa_cli.chain.faults import EndpointDown, RpcFault, WrongChain, quantity
+from autometa_cli.chain.sendanswers import AnswerClass, SendAnswer, classify, is_rate_limit
+from autometa_cli.chain.transport import Transport, TransportFailure
+from autometa_cli.errors import ConfigError
+
+#: Exchanges under way at the same time, for each endpoint and sort of call.
+READS_IN_FLIGHT = 8
+SENDS_IN_FLIGHT = 4
+
+_log = logging.getLogger(__name__)
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+class Endpoint:
+    """One URL.
+
+    Args:
+        url: http or https; may hold a key, which is never shown.
+        chain_id: the chain that it must serve; None to take any.
+        timeout: seconds for one exchange; a call may wait as long again for its turn where the endpoint is
+            saturated.
+        batch_size: the most calls in one JSON-RPC batch.
+
+    Attributes:
+        name: the redacted URL.
+        batch_size: the most calls in one batch at present: it halves when the server refuses one.
+    """
+
+    def __init__(
+        self, url: str, *, chain_id: int | None = None, timeout: float = 10.0, batch_size: int = 100
+    ) -> None:
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise ConfigError("an RPC URL must begin with http:// or https://", "see RPC_URLS")
+        self.transport = Transport(url, timeout=timeout)
+        self.name = self.transport.name
+        self.expected = chain_id
+        self.timeout = timeout
+        self.batch_size = batch_size
+        self._clean = Scrubber(url).clean
+        self._ids = itertools.count(1)
+        self._closed = False
+        self._verified = chain_id is None
+        self._found: int | None = None  # what a server of another chain said
+        self._verifying: asyncio.Task[None] | None = None
+        # Sends are batched only where a batch of reads has been answered: a refused batch of sends would
+        # leave every member ambiguous.
+        self._batches_work = False
+        self._reads = Lane(
+            self._read, self._late, limit=READS_IN_FLIGHT, size=lambda: self.batch_size, patience=timeout
+        )
+        self._sends = Lane(
+            self._send,
+            self._late,
+            limit=SENDS_IN_FLIGHT,
+            size=lambda: self.batch_size if self._batches_work else 1,
+            patience=timeout,
+        )
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.name})"
+
+    async def request(self, method: str, params: Sequence[Any] = ()) -> Any:
+        """The result of one read.
+
+        Raises:
+            RpcFault: the node answered with an error.
+            EndpointDown: no usable answer (an RpcUnreachable).
+            WrongChain: it serves another chain (a ConfigError).
+            TypeError: `params` are not JSON.
+        """
+        if not self._verified:
+            await self.verify()
+        return await self._put(self._reads, method, params)
+
+    async def send(self, raw: bytes) -> SendAnswer:
+        """Offer signed bytes, once. Raises only WrongChain and EndpointDown, and only before it left."""
+        if not self._verified:
+            await self.verify()
+        answer: SendAnswer = await self._put(self._sends, "eth_sendRawTransaction", ("0x" + raw.hex(),), raw)
+        return answer
+
+    async def verify(self) -> None:
+        """Ask for the chain id, once for all who wait. Raises WrongChain or EndpointDown."""
+        if self._found is not None:
+            raise self._wrong(self._found)
+        if self._verified:
+            return
+        if self._verifying is None:
+            self._verifying = asyncio.create_task(self._verify())
+            self._verifying.add_done_callback(self._verify_done)
+        await asyncio.shield(self._verifying)
+
+    async def close(self) -> None:
+        """Give up what is under way (sends: ambiguous) and close the connections."""
+        self._closed = True
+        await self._reads.close(lambda call: self._give_up(call, "the client was closed"))
+        await self._sends.close(lambda call: self._give_up(call, "the client was closed"))
+        if self._verifying is not None:
+            await asyncio.wait([self._verifying])
+        await self.transport.disconnect()
+
+    def _put(self, lane: Lane, method: str, params: Sequence[Any], raw: bytes = b"") -> asyncio.Future[Any]:
+        if self._closed:
+            raise EndpointDown(self.name, "the client was closed")
+        loop = asyncio.get_running_loop()
+        number = next(self._ids)
+        body = f'{{"jsonrpc":"2.0","id":{number},"method":"{method}","params":{_encode(params)}}}'
+        call = Call(number, body, loop.create_future(), loop.time(), raw)
+        lane.put(call)
+        return call.future
+
+    async def _verify(self) -> None:
+        try:
+            found = quantity(await self._put(self._reads, "eth_chainId", ()), "eth_chainId")
+        except RpcFault as fault:
+            raise EndpointDown(self.name, f"it does not tell its chain id: {fault.text}") from None
+        if found != self.expected:
+            self._found = found
+            raise self._wrong(found)
+        self._verified = True
+
+    def _verify_done(self, task: asyncio.Task[None]) -> None:
+        self._verifying = None
+        if not task.cancelled():
+            task.exception()  # looked at by those who wait, of whom none may be left
+
+    def _wrong(self, found: int) -> WrongChain:
+        return WrongChain(self.name, expected=self.expected or 0, found=found)
+
+    # Exchanges. None of these raises: each call gets its result or its error.
+
+    async def _read(self, calls: list[Call]) -> None:
+        try:
+            answers = await self._exchange(calls)
+        except TransportFailure as failure:
+            self._read_failed(calls, failure)
+            return
+        if len(calls) > 1 and answers:
+            self._batches_work = True
+        again = []
+        for call in calls:
+            answer = answers.get(call.id)
+            if answer is None:
+                self._down(call, "the answer to one call of a batch is missing or malformed")
+            elif answer.get("error") is None:
+                call.finish(answer["result"])
+            elif not self._read_error(call, answer, batched=len(calls) > 1):
+                again.append(call)
+        if again:
+            self._shrink(len(calls))
+            self._reads.again(again)
+
+    def _read_error(self, call: Call, answer: dict[str, Any], *, batched: bool) -> bool:
+        """False where the call must be made again, in a smaller batch."""
+        code, text, data = error_parts(answer)
+        if batched and is_oversize(code, text):
+            return False
+        text = self._clean(text)
+        if is_rate_limit(code, text):
+            self._down(call, f"too many requests: {text}")
+        else:
+            call.fail(RpcFault(code, text, self._clean_data(data), self.name))
+        return True
+
+    def _read_failed(self, calls: list[Call], failure: TransportFailure) -> None:
+        self._doubt(failure)
+        if failure.refused:
+            self._shrink(len(calls))
+            self._reads.again(calls)
+            return
+        again = []
+        for call in calls:
+            # The server closed a connection that had been idle: once more, on a new one.
+            if failure.disconnected and not call.tried:
+                call.tried = True
+                again.append(call)
+            else:
+                self._down(call, failure.text, failure.retry_after)
+        self._reads.again(again)
+
+    async def _send(self, calls: list[Call]) -> None:
+        try:
+            answers = await self._exchange(calls)
+        except TransportFailure as failure:
+            self._doubt(failure)
+            if failure.refused:
+                self._batches_work = False
+            for call in calls:
+                self._give_up(call, failure.text)
+            return
+        for call in calls:
+            answer = answers.get(call.id)
+            if answer is None:
+                self._give_up(call, "the answer is missing or malformed")
+            else:
+                call.finish(self._send_answer(call.raw, answer))
+
+    def _send_answer(self, raw: bytes, answer: dict[str, Any]) -> SendAnswer:
+        if answer.get("error") is not None:
+            code, text, data = error_parts(answer)
+            answer_class = classify(code, text, data)
+            return SendAnswer.of(answer_class, self._clean(text), self.name, code)
+        result = answer["result"]
+        if isinstance(result, str) and result.lower() == "0x" + keccak(raw).hex():
+            return SendAnswer.of(AnswerClass.ACCEPTED, result, self.name)
+        return SendAnswer.of(AnswerClass.AMBIGUOUS, "it answered with another hash", self.name)
+
+    async def _exchange(self, calls: list[Call]) -> dict[int, dict[str, Any]]:
+        body = calls[0].body if len(calls) == 1 else f"[{','.join([call.body for call in calls])}]"
+        refusal = None
+        try:
+            content = await self.transport.post(body.encode())
+        except TransportFailure as failure:
+            # Some servers put JSON-RPC errors under a 4xx.
+            if failure.status is None or failure.status == 429 or not 400 <= failure.status < 500:
+                raise
+            content, refusal = failure.body, failure
+        return read_answers(content, [call.id for call in calls], refusal)
+
+    def _doubt(self, failure: TransportFailure) -> None:
+        # What answers at this URL next may be another server: ask it for its chain id again.
+        if failure.unconnected and self.expected is not None:
+            self._verified = False
+
+    def _shrink(self, refused: int) -> None:
+        smaller = max(1, refused // 2)
+        if smaller < self.batch_size:
+            self.batch_size = smaller
+            _log.info("RPC endpoint %s refused %d calls at once; now %d", self.name, refused, smaller)
+
+    def _late(self, call: Call) -> None:
+        self._give_up(call, f"saturated: {self.timeout:g} s passed before this call had its turn")
+
+    def _give_up(self, call: Call, reason: str) -> None:
+        if call.raw:
+            call.finish(SendAnswer.of(AnswerClass.AMBIGUOUS, self._clean(reason), self.name))
+        else:
+            self._down(call, reason)
+
+    def _down(self, call: Call, reason: str, retry_after: float | None = None) -> None:
+        call.fail(EndpointDown(self.name, self._clean(reason), retry_after))
+
+    def _clean_data(self, data: Any) -> Any:
+        return self._clean(data) if isinstance(data, str) and not data.startswith("0x") else data

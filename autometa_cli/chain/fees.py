@@ -1,0 +1,107 @@
+"""What a transaction offers for gas (EIP-1559), and how an offer is raised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from autometa_cli.chain.faults import RpcFault, quantity
+from autometa_cli.errors import AutometaError
+from autometa_cli.units import gwei
+
+if TYPE_CHECKING:
+    from autometa_cli.chain.networks import Network
+    from autometa_cli.chain.rpc import Rpc
+    from autometa_cli.chain.view import View
+
+
+class FeeCapReached(AutometaError):
+    """The chain asks for more than MAX_FEE_GWEI allows.
+
+    Attributes:
+        needed, cap: wei per gas.
+    """
+
+    def __init__(self, needed: int, cap: int) -> None:
+        super().__init__(
+            f"gas costs {gwei(needed)} at least, and the cap is {gwei(cap)}",
+            "wait until gas is cheaper, or raise MAX_FEE_GWEI",
+        )
+        self.needed = needed
+        self.cap = cap
+
+
+@dataclass(frozen=True, slots=True)
+class FeeQuote:
+    """An offer, all in wei per gas.
+
+    Attributes:
+        base_fee: what the block asked for when the offer was made.
+        priority_fee: the tip on top of it; never 0, since Moonbeam orders and replaces by tip alone.
+        max_fee: the most that is paid in all; never below `priority_fee`.
+    """
+
+    base_fee: int
+    priority_fee: int
+    max_fee: int
+
+
+async def quote(source: Rpc | View, network: Network, max_fee_wei: int | None = None) -> FeeQuote:
+    """An offer for the next blocks: the larger of the network's floor and the node's idea of a tip, and room
+    for the base fee to double.
+
+    Args:
+        source: a view, whose block's base fee counts, or the chain, whose newest block's does.
+        max_fee_wei: the cap in wei per gas; an offer is cut to it as long as it covers base fee and tip.
+
+    Raises:
+        FeeCapReached: base fee and tip together are above the cap.
+        RpcUnreachable: no endpoint answered.
+    """
+    from autometa_cli.chain.view import View
+
+    view = source if isinstance(source, View) else await source.view()
+    base_fee = view.block.base_fee
+    try:
+        suggested = quantity(await view.request("eth_maxPriorityFeePerGas"), "the suggested tip")
+    except RpcFault:
+        suggested = 0  # a node without this method; the floor will do
+    priority_fee = max(network.min_priority_fee, suggested, 1)
+    return _within(FeeQuote(base_fee, priority_fee, priority_fee + 2 * base_fee), max_fee_wei)
+
+
+def bump(offer: FeeQuote, max_fee_wei: int | None = None, now: FeeQuote | None = None) -> FeeQuote:
+    """A higher offer that replaces a transaction of the same nonce: tip and most each 12.5 % higher, rounded
+    up, and by 1 wei at least.
+
+    Args:
+        offer: the one that is in the pool.
+        max_fee_wei: the cap in wei per gas.
+        now: a fresh quote, where there is one; the result is never below it.
+
+    Raises:
+        FeeCapReached: the higher offer would be above the cap.
+    """
+    base_fee = offer.base_fee if now is None else now.base_fee
+    priority_fee, max_fee = _raised(offer.priority_fee), _raised(offer.max_fee)
+    if now is not None:
+        priority_fee, max_fee = max(priority_fee, now.priority_fee), max(max_fee, now.max_fee)
+        if max_fee_wei is not None:  # the fresh quote's room is a wish, the raise is a must
+            max_fee = max(min(max_fee, max_fee_wei), _raised(offer.max_fee), base_fee + priority_fee)
+    max_fee = max(max_fee, priority_fee)
+    if max_fee_wei is not None and max_fee > max_fee_wei:
+        raise FeeCapReached(max_fee, max_fee_wei)
+    return FeeQuote(base_fee, priority_fee, max_fee)
+
+
+def _within(offer: FeeQuote, cap: int | None) -> FeeQuote:
+    if cap is None or offer.max_fee <= cap:
+        return offer
+    needed = offer.base_fee + offer.priority_fee
+    if needed > cap:
+        raise FeeCapReached(needed, cap)
+    return FeeQuote(offer.base_fee, offer.priority_fee, cap)
+
+
+def _raised(fee: int) -> int:
+    return max(-(-fee * 9 // 8), fee + 1)
