@@ -1,0 +1,278 @@
+"""The table of every configuration variable: its name, its default, what it means, what is a valid value.
+
+`config` reads the layers and applies this table; `.env.example` and `autometa config show` follow it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from autometa_cli import parsers
+from autometa_cli.chain.networks import CHAIN_ID_MAX, network, parse_address
+
+Kind = Literal["plain", "url", "secret", "path"]
+
+KEY_NAMES = {
+    "WORKER": "the worker's key: it signs the executions and pays their gas",
+    "ADMIN": "the administrator's key: role and deploy commands only, never needed by a worker",
+    "OWNER": "a workflow owner's key: escrow and workflow commands only",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One variable.
+
+    Attributes:
+        name: of the environment variable.
+        attribute: of `Settings`; empty for the key variables, which become `KeySource`s.
+        parser: `(text, name) -> value`; raises ConfigError that names the variable.
+        default: as text; empty where there is none, or where the network's preset gives it.
+        help: for people, with the unit.
+        kind: "secret" is never shown, "url" only redacted.
+        group: heading in `.env.example` and `config show`.
+    """
+
+    name: str
+    attribute: str
+    parser: parsers.Parser
+    default: str
+    help: str
+    kind: Kind = "plain"
+    group: str = ""
+
+    @property
+    def secret(self) -> bool:
+        """Whether its value is never shown."""
+        return self.kind == "secret"
+
+
+def _network(value: str, name: str) -> Any:
+    return network(value)
+
+
+def _key_options() -> tuple[Option, ...]:
+    options = []
+    for prefix, what in KEY_NAMES.items():
+        forms: tuple[tuple[str, str, Kind], ...] = (
+            ("PRIVATE_KEY", f"{what}; 64 hex digits, 0x or not", "secret"),
+            ("PRIVATE_KEY_FILE", "or the path of a file that holds the key", "path"),
+            ("KEYSTORE", "or the path of an encrypted keystore (Web3 Secret Storage, JSON)", "path"),
+            ("KEYSTORE_PASSWORD", "the keystore's password", "secret"),
+            ("KEYSTORE_PASSWORD_FILE", "or the path of a file that holds the password", "path"),
+            ("KEY_COMMAND", "or a command that prints the key, for a secrets manager; no shell", "secret"),
+        )
+        for form, meaning, kind in forms:
+            options.append(Option(f"{prefix}_{form}", "", parsers.line, "", meaning, kind))
+    return tuple(options)
+
+
+_GROUPS: dict[str, tuple[Option, ...]] = {
+    "Queue": (
+        Option(
+            "REDIS_URL",
+            "redis_url",
+            parsers.redis_url,
+            "redis://127.0.0.1:6379/0",
+            "the queue's server: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://",
+            "url",
+        ),
+        Option(
+            "QUEUE_NAME", "queue_name", parsers.queue_name, "workflow_jobs", "Redis key of the pending list"
+        ),
+    ),
+    "Chain": (
+        Option(
+            "NETWORK",
+            "network",
+            _network,
+            "moonbase",
+            "moonbase, moonbeam, moonriver, local, or the chain id of another EVM chain",
+        ),
+        Option(
+            "CHAIN_ID",
+            "chain_id",
+            parsers.whole(1, CHAIN_ID_MAX),
+            "",
+            "the network's, unless the chain is another",
+        ),
+        Option(
+            "RPC_URLS",
+            "rpc_urls",
+            parsers.http_urls,
+            "",
+            "JSON-RPC endpoints, tried in order, separated by commas",
+            "url",
+        ),
+        Option(
+            "MOONBASE_RPC",
+            "",
+            parsers.http_urls,
+            "",
+            "used where RPC_URLS is not set: the endpoint of Moonbase Alpha",
+            "url",
+        ),
+        Option(
+            "CONFIRMATIONS",
+            "confirmations",
+            parsers.confirmations,
+            "finalized",
+            "when a block counts as final: 'finalized', or that many blocks deep (local chains)",
+        ),
+    ),
+    "Contracts": (
+        Option("REGISTRY_ADDRESS", "registry_address", parse_address, "", "WorkflowRegistry contract"),
+        Option(
+            "ACTIONEXECUTOR_ADDRESS", "actionexecutor_address", parse_address, "", "ActionExecutor contract"
+        ),
+        Option("FEEESCROW_ADDRESS", "feeescrow_address", parse_address, "", "FeeEscrow contract"),
+    ),
+    "Keys": _key_options(),
+    "Scheduler": (
+        Option(
+            "POLL_INTERVAL",
+            "poll_interval",
+            parsers.seconds("0", "86400", above=True),
+            "10",
+            "seconds between two passes of the scheduler",
+        ),
+        Option(
+            "PRICE_FEED_URL", "price_feed_url", parsers.http_url, "", "where token prices come from", "url"
+        ),
+    ),
+    "Worker": (
+        Option(
+            "MAX_CONCURRENT_EXECUTIONS",
+            "max_concurrent_executions",
+            parsers.whole(1, 10_000),
+            "256",
+            "jobs that one worker has in hand at a time",
+        ),
+        Option(
+            "MAX_OPEN_NONCES",
+            "max_open_nonces",
+            parsers.whole(1, 100_000),
+            "1024",
+            "transactions that one key may have open past its finalized count",
+        ),
+        Option(
+            "MAX_RETRIES", "max_retries", parsers.whole(0, 100), "3", "attempts after a job's own failure"
+        ),
+        Option(
+            "RETRY_DELAY",
+            "retry_delay",
+            parsers.seconds("0", "86400"),
+            "2",
+            "seconds before the first retry; the next waits twice, then three times as long",
+        ),
+        Option(
+            "MAX_HOLD",
+            "max_hold",
+            parsers.whole(0, 31_536_000, "seconds"),
+            "86400",
+            "seconds that a job whose action would fail is held before it counts as dead",
+        ),
+        Option(
+            "TX_TIMEOUT",
+            "tx_timeout",
+            parsers.seconds("1", "86400"),
+            "120",
+            "seconds until an unmined transaction stops its key from taking more",
+        ),
+        Option(
+            "BUMP_AFTER",
+            "bump_after",
+            parsers.seconds("1", "86400"),
+            "30",
+            "seconds until an unmined transaction is sent again with a higher fee",
+        ),
+    ),
+    "Fees and limits": (
+        Option(
+            "GAS_MULTIPLIER",
+            "gas_multiplier",
+            parsers.number("1", "10"),
+            "1.2",
+            "gas limit over the estimate",
+        ),
+        Option(
+            "MAX_GAS_PER_TX",
+            "max_gas_per_tx",
+            parsers.whole(50_000, 1_000_000_000, "gas"),
+            "15000000",
+            "highest gas limit of one transaction",
+        ),
+        Option(
+            "MAX_FEE_GWEI",
+            "max_fee_wei",
+            parsers.wei(9, unit="in gwei"),
+            "",
+            "highest fee per gas, in gwei; empty: no limit",
+        ),
+        Option(
+            "DAILY_GAS_BUDGET",
+            "daily_gas_budget_wei",
+            parsers.wei(),
+            "",
+            "what one key may spend on gas in 24 hours, in the native token; empty: no limit",
+        ),
+        Option(
+            "MAX_VALUE",
+            "max_value_wei",
+            parsers.wei(positive=False),
+            "",
+            "most that one action may move in the native token; empty: no limit",
+        ),
+        Option(
+            "ALLOWED_OWNERS",
+            "allowed_owners",
+            parsers.addresses,
+            "",
+            "only workflows of these owners, separated by commas; empty: all",
+        ),
+        Option(
+            "ALLOWED_TARGETS",
+            "allowed_targets",
+            parsers.addresses,
+            "",
+            "only contract calls to these targets, separated by commas; empty: all",
+        ),
+        Option(
+            "CHARGE",
+            "charge",
+            parsers.choice("budget"),
+            "budget",
+            "what an owner's escrow pays for an execution: the workflow's gas budget",
+        ),
+        Option(
+            "MIN_WORKER_BALANCE",
+            "min_worker_balance_wei",
+            parsers.wei(positive=False),
+            "1",
+            "warn below this balance of the worker, in the native token",
+        ),
+    ),
+    "Observation": (
+        Option(
+            "METRICS_PORT",
+            "metrics_port",
+            parsers.whole(1, 65535),
+            "",
+            "serve metrics and health on this port; empty: off",
+        ),
+        Option("LOG_FORMAT", "log_format", parsers.choice("text", "json"), "text", "text or json"),
+        Option(
+            "LOG_LEVEL",
+            "log_level",
+            parsers.choice("debug", "info", "warning", "error"),
+            "info",
+            "debug, info, warning or error",
+        ),
+    ),
+}
+
+OPTIONS: tuple[Option, ...] = tuple(
+    replace(option, group=group) for group, options in _GROUPS.items() for option in options
+)
+BY_NAME = {option.name: option for option in OPTIONS}
