@@ -34,6 +34,8 @@ class EndpointDown(RpcUnreachable):
         retry_after: seconds that it asked us to wait, None where it did not.
     """
 
+    kind = "RpcUnreachable"
+
     def __init__(self, endpoint: str, reason: str, retry_after: float | None = None) -> None:
         super().__init__(f"RPC endpoint {endpoint}: {reason}")
         self.endpoint = endpoint
@@ -43,6 +45,8 @@ class EndpointDown(RpcUnreachable):
 
 class WrongChain(ConfigError):
     """An endpoint serves another chain than the configured one: it is never asked anything else."""
+
+    kind = "ConfigError"
 
     def __init__(self, endpoint: str, *, expected: int, found: int) -> None:
         super().__init__(
