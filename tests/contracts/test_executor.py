@@ -282,6 +282,7 @@ def test_workflows_that_do_not_exist_revert(system: System) -> None:
         (b"\x02" + bytes(95), ()),
         (b"\x03" + bytes(64) + b"\xff" * 32, ()),
     ],
+    ids=["empty", "type 0", "type 4", "type 255", "bare", "short", "wide", "short token", "bad offset"],
 )
 def test_malformed_actions_revert(system: System, action: bytes, error: tuple[object, ...]) -> None:
     call = system.execution(action, workflow=system.workflow())
