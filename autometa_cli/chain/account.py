@@ -120,7 +120,8 @@ class Account:
         gas: int | None = None,
         timeout: float = 120.0,  # noqa: ASYNC109 - it ends in StillPending, not in a cancellation
         contract: str | None = None,
-        on_sent: Callable[[str], None] | None = None,
+        nonce: int | None = None,
+        on_signed: Callable[[SignedBytes], None] | None = None,
     ) -> Sent:
         """Simulate, sign once, send, and wait for the receipt. Never signs with another nonce.
 
@@ -129,7 +130,8 @@ class Account:
             gas: gas limit; 1.2 times what the simulation needs where not given.
             timeout: seconds to wait for the receipt.
             contract: name of the contract that is called, for messages.
-            on_sent: told the hash before anything leaves, to write it down or to show it.
+            nonce: the one to use; the account's pending count where not given.
+            on_signed: told the signed bytes before anything leaves, to write down or show their hash.
 
         Raises:
             NotPermitted, Reverted: it would revert (nothing was sent), or was mined and did.
@@ -142,9 +144,13 @@ class Account:
         gas = gas if gas is not None else min(-(-needed_gas * 6 // 5), view.block.gas_limit)
         fees = await quote(view, self.network, self._max_fee_wei)
         await self._can_pay(view, value, gas, fees)
-        signed = self.signer.sign(await self._transaction(to, data, value, gas, fees))
-        if on_sent is not None:
-            on_sent(signed.hash)
+        if nonce is None:
+            # The pending count is fine here: the key is a person's own, and one transaction goes at a time.
+            count = await self.rpc.request("eth_getTransactionCount", (self.address, "pending"))
+            nonce = quantity(count, "the account's nonce")
+        signed = self.signer.sign(self._transaction(to, data, value, gas, fees, nonce))
+        if on_signed is not None:
+            on_signed(signed)
         receipt = await self._deliver(signed, timeout)
         if receipt.status != 1:
             raise await self._reverted(to, data, value, gas, receipt, contract)
@@ -192,15 +198,13 @@ class Account:
         if balance < needed:
             raise self._poor(balance, needed, "value and gas at the highest fee")
 
-    async def _transaction(
-        self, to: str | None, data: bytes, value: int, gas: int, fees: FeeQuote
+    def _transaction(
+        self, to: str | None, data: bytes, value: int, gas: int, fees: FeeQuote, nonce: int
     ) -> dict[str, Any]:
-        # The pending count is fine here: the key is a person's own, and one transaction goes at a time.
-        count = await self.rpc.request("eth_getTransactionCount", (self.address, "pending"))
         transaction: dict[str, Any] = {
             "type": 2,
             "chainId": self.signer.chain_id,
-            "nonce": quantity(count, "the account's nonce"),
+            "nonce": nonce,
             "gas": gas,
             "maxFeePerGas": fees.max_fee,
             "maxPriorityFeePerGas": fees.priority_fee,

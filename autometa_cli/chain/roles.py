@@ -24,8 +24,10 @@ __all__ = [
     "Need",
     "change",
     "grant",
+    "grant_data",
     "has_role",
     "revoke",
+    "revoke_data",
     "role_id",
 ]
 
@@ -130,6 +132,16 @@ async def has_role(view: View, contract: str, address: str, role: str, account: 
         ) from None
 
 
+def grant_data(contract: str, role: str, holder: str) -> bytes:
+    """Call data that gives `role` to `holder`. Raises UsageProblem as `role_id`."""
+    return interface(contract).functions["grantRole"].encode(role_id(contract, role), holder)
+
+
+def revoke_data(contract: str, role: str, holder: str) -> bytes:
+    """Call data that takes `role` from `holder`. Raises UsageProblem as `role_id`."""
+    return interface(contract).functions["revokeRole"].encode(role_id(contract, role), holder)
+
+
 async def grant(account: Account, contract: str, address: str, role: str, to: str) -> Change:
     """Give `role` to `to`; nothing is sent where it is there. Raises as `change`."""
     return await change(account, contract, address, role, to, hold=True)
@@ -166,8 +178,7 @@ async def change(
     """
     if await has_role(await account.rpc.view(), contract, address, role, holder) == hold:
         return Change(contract, role, holder, changed=False, holds=hold)
-    function = interface(contract).functions["grantRole" if hold else "revokeRole"]
-    data = function.encode(role_id(contract, role), holder)
+    data = grant_data(contract, role, holder) if hold else revoke_data(contract, role, holder)
     if dry_run:
         await account.simulate(address, data, contract=contract)
         return Change(contract, role, holder, changed=True, holds=not hold)
