@@ -31,7 +31,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -105,6 +104,8 @@ class State:
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Runs a coroutine to its end. Ctrl-C cancels it, and the command ends with 130."""
+        import asyncio
+
         return asyncio.run(work)
 
 
