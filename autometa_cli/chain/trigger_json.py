@@ -7,8 +7,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from autometa_cli.chain.triggers import COMPARATORS, PriceTrigger, Trigger, WalletTrigger
-from autometa_cli.chain.words import BadEncoding
-from autometa_cli.units import UINT256_MAX, from_wei
+from autometa_cli.chain.words import BadEncoding, checked_uint
+from autometa_cli.units import from_wei, scale
 
 MAX_JSON = 2048
 """Bytes. The client's own objects have 150; below this no number or nesting takes noticeable time to read."""
@@ -129,23 +129,9 @@ def _whole(value: object, what: str) -> int:
 
 
 def _scaled(value: Decimal, decimals: int, what: str, *, up: bool) -> int:
-    """`value` · 10**`decimals`, rounded down or up; in integers, since decimal itself rounds to 28 digits."""
-    if not value:
-        return 0
-    magnitude = value.adjusted() + decimals  # of the first digit of the result; keeps 1e999999 from memory
-    if magnitude > 77:
-        raise BadEncoding(f"{what} is more than a uint256 holds")
-    if magnitude < 0:
-        return int(up)
-    _, digits, exponent = value.as_tuple()
-    shift = int(exponent) + decimals
-    number = int("".join(map(str, digits)))
-    step: int = 10 ** abs(shift)
-    if shift >= 0:
-        scaled = number * step
-    else:
-        scaled, rest = divmod(number, step)
-        scaled += bool(up and rest)
-    if scaled > UINT256_MAX:
-        raise BadEncoding(f"{what} is more than a uint256 holds")
-    return scaled
+    """`value` · 10**`decimals`, rounded down or up."""
+    try:
+        whole, rest = scale(value, decimals)
+        return checked_uint(whole + (up and rest), what)
+    except OverflowError:
+        raise BadEncoding(f"{what} is more than a uint256 holds") from None
