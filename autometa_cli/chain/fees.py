@@ -67,7 +67,7 @@ async def quote(source: Rpc | View, network: Network, max_fee_wei: int | None = 
     except RpcFault:
         suggested = 0  # a node without this method; the floor will do
     priority_fee = max(network.min_priority_fee, suggested, 1)
-    return _within(FeeQuote(base_fee, priority_fee, priority_fee + 2 * base_fee), max_fee_wei)
+    return capped(FeeQuote(base_fee, priority_fee, priority_fee + 2 * base_fee), max_fee_wei)
 
 
 def bump(offer: FeeQuote, max_fee_wei: int | None = None, now: FeeQuote | None = None) -> FeeQuote:
@@ -94,7 +94,8 @@ def bump(offer: FeeQuote, max_fee_wei: int | None = None, now: FeeQuote | None =
     return FeeQuote(base_fee, priority_fee, max_fee)
 
 
-def _within(offer: FeeQuote, cap: int | None) -> FeeQuote:
+def capped(offer: FeeQuote, cap: int | None) -> FeeQuote:
+    """An offer cut to the cap (wei per gas), where that still covers base fee and tip. Raises FeeCapReached."""
     if cap is None or offer.max_fee <= cap:
         return offer
     needed = offer.base_fee + offer.priority_fee

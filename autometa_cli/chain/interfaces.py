@@ -35,6 +35,36 @@ class _LogLike(Protocol):
     def data(self) -> bytes: ...
 
 
+def _function(name: str, inputs: str, output: str) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "name": name,
+        "inputs": [{"name": "", "type": kind} for kind in inputs.split()],
+        "outputs": [{"name": "", "type": output}],
+    }
+
+
+#: What every token has; the metadata functions are optional, and some tokens have them with other types.
+_IERC20 = (
+    _function("transfer", "address uint256", "bool"),
+    _function("approve", "address uint256", "bool"),
+    _function("balanceOf", "address", "uint256"),
+    _function("allowance", "address address", "uint256"),
+    _function("totalSupply", "", "uint256"),
+    _function("symbol", "", "string"),
+    _function("decimals", "", "uint8"),
+    {
+        "type": "event",
+        "name": "Transfer",
+        "inputs": [
+            {"name": "from", "type": "address", "indexed": True},
+            {"name": "to", "type": "address", "indexed": True},
+            {"name": "value", "type": "uint256", "indexed": False},
+        ],
+    },
+)
+
+
 class Codec:
     """Encodes and decodes one list of ABI types. Made once: finding eth_abi's coders is the slow part."""
 
@@ -186,12 +216,11 @@ class ContractInterface:
 
 @cache
 def interface(name: str) -> ContractInterface:
-    """The contract `name` of `abi/` (or `abi/test/`), from the wheel or the source tree.
+    """The contract `name` of `abi/` (or `abi/test/`), from the wheel or the source tree; and `IERC20`.
 
     Raises ConfigError where there is no such file, which is an incomplete installation.
     """
-    for text in _candidates(name):
-        artifact = json.loads(text)
+    for artifact in _artifacts(name):
         entries = tuple(artifact["abi"])
         constructors = [entry for entry in entries if entry["type"] == "constructor"]
         inputs = constructors[0]["inputs"] if constructors else ()
@@ -207,12 +236,14 @@ def interface(name: str) -> ContractInterface:
     raise ConfigError(f"abi/{name}.json is missing from this installation", "install autometa again")
 
 
-def _candidates(name: str) -> Iterator[str]:
+def _artifacts(name: str) -> Iterator[Mapping[str, Any]]:
+    if name == "IERC20":
+        yield {"abi": _IERC20}
     packaged, source = files("autometa_cli"), Path(__file__).parents[2]
     for folder in (packaged / "abi", packaged / "abi" / "test", source / "abi", source / "abi" / "test"):
         file = folder / f"{name}.json"
         if file.is_file():
-            yield file.read_text(encoding="utf-8")
+            yield json.loads(file.read_text(encoding="utf-8"))
 
 
 def _by_name(entries: Iterator[_Entry]) -> Mapping[str, _Entry]:

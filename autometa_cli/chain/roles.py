@@ -107,28 +107,30 @@ def role_id(contract: str, role: str) -> bytes:
     return ROLE_IDS[role]
 
 
-async def has_role(view: View, contract: str, address: str, role: str, account: str) -> bool:
-    """Whether `account` has `role`.
+async def has_role(view: View, address: str, role: str, account: str) -> bool:
+    """Whether `account` has `role` on the contract at `address`.
 
     Args:
         view: which block to look at.
-        contract: the contract's name.
-        address: the contract's address, checksummed.
+        address: of one of the three contracts, checksummed.
         role: the role's name.
         account: checksummed.
 
     Raises:
-        UsageProblem: the contract does not know the role.
-        ConfigError: no such contract stands at `address`.
+        UsageProblem: there is no such role.
+        ConfigError: no contract with roles stands at `address`.
         RpcUnreachable: the endpoint failed.
     """
-    function = interface(contract).functions["hasRole"]
-    output = await view.call(address, function.encode(role_id(contract, role), account))
+    if role not in ROLE_IDS:
+        raise UsageProblem(f"there is no role {role!r}", f"one of {', '.join(ROLE_IDS)}")
+    function = interface("ActionExecutor").functions["hasRole"]  # the same on all three
+    output = await view.call(address, function.encode(ROLE_IDS[role], account))
     try:
         return bool(function.decode(output)[0])
     except BadEncoding:
         raise ConfigError(
-            f"there is no {contract} at {address}", "check its address, and the chain that it was deployed on"
+            f"there is no contract with roles at {address}",
+            "check the address, and the chain that it was deployed on",
         ) from None
 
 
@@ -176,14 +178,14 @@ async def change(
         AutometaError: mined, but the chain does not show it; and all that `Account.send` raises.
         UsageProblem, ConfigError, RpcUnreachable: as `has_role`.
     """
-    if await has_role(await account.rpc.view(), contract, address, role, holder) == hold:
+    if await has_role(await account.rpc.view(), address, role, holder) == hold:
         return Change(contract, role, holder, changed=False, holds=hold)
     data = grant_data(contract, role, holder) if hold else revoke_data(contract, role, holder)
     if dry_run:
         await account.simulate(address, data, contract=contract)
         return Change(contract, role, holder, changed=True, holds=not hold)
     sent = await account.send(address, data, contract=contract)
-    holds = await has_role(await account.view_after(sent), contract, address, role, holder)
+    holds = await has_role(await account.view_after(sent), address, role, holder)
     if holds != hold:
         raise AutometaError(
             f"transaction {sent.hash} was mined, but {holder} "
