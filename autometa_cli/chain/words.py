@@ -16,7 +16,7 @@ WORD = 32
 _CANONICAL = re.compile(r"0x[0-9a-f]{40}")
 
 
-class BadEncoding(AutometaError, ValueError):  # noqa: N818  named like its siblings in errors.py
+class BadEncoding(AutometaError, ValueError):
     """Bytes, or values to be encoded, that do not have the agreed form. The message says what and where."""
 
 
