@@ -1,0 +1,90 @@
+"""Is there enough money for it, given what is already on its way? All workflows pay out of the same purses."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Literal
+
+from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.networks import checksum
+from autometa_cli.chain.view import together
+from autometa_cli.executor.head import Head
+
+Purse = Literal["executor", "escrow", "token"]
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """An amount (wei, or the token's smallest unit) out of one purse: the executor contract's native balance
+    (`who` is the contract), an owner's escrow deposit (`who` is the owner), or the executor's balance of a token
+    (`who` is the token)."""
+
+    purse: Purse
+    who: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """What is missing. `ours`: there is enough, but transactions on their way have first call on it."""
+
+    need: Need
+    text: str
+    ours: bool
+
+
+class Funds:
+    """Balances minus what this worker's unfinished transactions will take.
+
+    Two jobs that each fit the balance may not fit together, and a native transfer that fails for want of money is
+    mined as `success=false` and never comes back. Other workers' transactions are not known here; for those the
+    simulation at the latest block has to do.
+    """
+
+    def __init__(self, escrow: str, executor: str) -> None:
+        self._escrow = escrow
+        self._executor = executor
+        self._taken: dict[str, tuple[Need, ...]] = {}
+
+    def free(self, key: str) -> None:
+        """Its transaction is mined, or will never be."""
+        self._taken.pop(key, None)
+
+    async def reserve(self, key: str, needs: tuple[Need, ...], head: Head) -> Shortage | None:
+        """Set aside what a record's transaction will take, or say which need cannot be met at `head`.
+
+        Raises RpcUnreachable; nothing is set aside then.
+        """
+        wanted = [need for need in needs if need.amount]
+        balances = await together(*(self._balance(need, head) for need in wanted))
+        taken: dict[tuple[str, str], int] = defaultdict(int)
+        for other, theirs in self._taken.items():
+            for need in theirs if other != key else ():
+                taken[need.purse, need.who.lower()] += need.amount
+        for need, balance in zip(wanted, balances, strict=True):
+            on_its_way = taken[need.purse, need.who.lower()]
+            if balance - on_its_way < need.amount:
+                return Shortage(need, _text(need, balance, on_its_way), ours=balance >= need.amount)
+        self._taken[key] = needs  # no await since the sums above: nobody came in between
+        return None
+
+    async def _balance(self, need: Need, head: Head) -> int:
+        if need.purse == "executor":
+            return head.executor_balance
+        if need.purse == "escrow":
+            function = interface("FeeEscrow").functions["balances"]
+            return int(function.decode(await head.view.call(self._escrow, function.encode(need.who)))[0])
+        function = interface("IERC20").functions["balanceOf"]
+        answer = await head.view.call(need.who, function.encode(self._executor))
+        return int.from_bytes(answer[:32], "big")
+
+
+def _text(need: Need, balance: int, on_its_way: int) -> str:
+    whose = {
+        "executor": "the executor contract's balance is",
+        "escrow": f"the escrow deposit of {checksum(need.who)} is",
+        "token": f"the executor contract's balance of token {checksum(need.who)} is",
+    }[need.purse]
+    note = f", {on_its_way} of it on its way out" if on_its_way else ""
+    return f"{whose} {balance}{note}; needed: {need.amount}"

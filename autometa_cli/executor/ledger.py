@@ -1,0 +1,175 @@
+"""The ledger: which record owns which nonce, and every byte that was ever signed. One fenced script per transition.
+
+docs/state-machine.md draws the states; the scripts in `jobs/scripts` are their only writers.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from autometa_cli.jobs.record import Record, fees_json
+from autometa_cli.jobs.script import Answer
+
+if TYPE_CHECKING:
+    from autometa_cli.chain.fees import FeeQuote
+    from autometa_cli.executor.head import Counts
+    from autometa_cli.jobs.queue import Claim, JobQueue
+
+#: How long a settled or skipped record stays readable, seconds. The workflow's watermark stays for ever.
+SETTLED_KEPT_SECONDS = 30 * 24 * 3600
+#: About how many entries the history stream keeps.
+HISTORY_LENGTH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The right to write to one record: who holds it, under which fence."""
+
+    key: str
+    worker: str
+    fence: str
+
+
+class Ledger:
+    """Every transition of a record, on the keys of one queue."""
+
+    def __init__(
+        self, queue: JobQueue, *, max_open_nonces: int, max_retries: int, retry_delay: float
+    ) -> None:
+        self._queue = queue
+        self._keys = queue.keys
+        self._scripts = queue.scripts
+        self._window = max_open_nonces
+        self._max_retries = max_retries
+        self._retry_delay = retry_delay
+
+    async def bind(
+        self,
+        claim: Claim,
+        sender: str,
+        counts: Counts,
+        *,
+        block: int,
+        final: int,
+        genesis: str,
+        earlier: tuple[str, int] | None = None,
+    ) -> Answer:
+        """Give the record its one nonce of `sender`; `ok` and `already` carry it (see `bind.lua`).
+
+        Args:
+            counts: the sender's transaction counts at `block` and `final`.
+            block: height that the check was made at.
+            final: height of the last finalized block.
+            earlier: the sender that the record is bound to already, and that sender's count at `block`.
+        """
+        o, k = claim.occurrence, self._keys
+        old, old_latest = earlier or (sender, counts.latest)
+        return await self._scripts.call(
+            "bind",
+            [k.epoch, k.workers, k.occurrence(claim.key), k.workflow(o.chain, o.executor, o.workflow),
+             k.sender(o.chain, sender), k.freed(o.chain, sender), k.nonces(o.chain, sender), k.open,
+             k.freed(o.chain, old), k.nonces(o.chain, old)],
+            [claim.worker, claim.fence, claim.key, sender, counts.latest, counts.final, counts.pending, block,
+             final, self._window, genesis, old_latest],
+        )  # fmt: skip
+
+    async def write_call(
+        self, hold: Hold, record: Record, raw: bytes, hash: str, fees: FeeQuote, new_next_run: int
+    ) -> Answer:
+        """Append a signed `executeWorkflow` to the record, before anybody sends it."""
+        return await self._write(hold, record, raw, hash, fees, "call", str(new_next_run), "", False)
+
+    async def write_cancel(
+        self,
+        hold: Hold,
+        record: Record,
+        raw: bytes,
+        hash: str,
+        fees: FeeQuote,
+        reason: str,
+        *,
+        unwanted: bool,
+    ) -> Answer:
+        """Append a self-transfer at the record's nonce; from then on no call is ever signed for it."""
+        return await self._write(hold, record, raw, hash, fees, "cancel", "", reason, unwanted)
+
+    async def _write(
+        self, hold: Hold, record: Record, raw: bytes, hash: str, fees: FeeQuote, what: str, new_next_run: str,
+        reason: str, unwanted: bool,
+    ) -> Answer:  # fmt: skip
+        k = self._keys
+        return await self._scripts.call(
+            "write_signed",
+            [k.epoch, k.workers, k.occurrence(hold.key), k.nonces(record.chain, record.sender)],
+            [hold.worker, hold.fence, hold.key, record.sender, str(record.nonce), len(record.attempts_sent), raw,
+             hash, fees_json(fees.max_fee, fees.priority_fee), what, new_next_run, reason, int(unwanted)],
+        )  # fmt: skip
+
+    async def release(
+        self, claim: Claim, to: str, reason: str, text: str, *, sender: str, block: int = 0, delay: float = 0,
+        hold: bool = False,
+    ) -> Answer:  # fmt: skip
+        """Give back a record that was never signed.
+
+        Args:
+            to: `queued` (head of the list), `delayed`, `skipped` or `dead`.
+            sender: whose nonce it may be bound to.
+            block: the finalized height that a `skipped` or `dead` was decided at.
+            delay: seconds until a `delayed` one is pushed again.
+            hold: count this pause against MAX_HOLD.
+        """
+        o, k = claim.occurrence, self._keys
+        if claim.bound:
+            record = await self._queue.record(claim.key)
+            sender = record.sender if record and record.sender else sender
+        return await self._scripts.call(
+            "release",
+            [k.epoch, k.workers, k.occurrence(claim.key), k.workflow(o.chain, o.executor, o.workflow),
+             k.freed(o.chain, sender), k.nonces(o.chain, sender), k.open, k.inflight(claim.worker), k.pending,
+             k.delayed, k.dead, k.queued, k.history],
+            [claim.worker, claim.fence, claim.key, claim.envelope, to, reason, text, int(delay * 1000), block,
+             claim.element, SETTLED_KEPT_SECONDS, int(hold), HISTORY_LENGTH],
+        )  # fmt: skip
+
+    async def settle(
+        self, record: Record, verdict: str, *, block: int, tx: str, text: str, fee: int
+    ) -> Answer:
+        """Close what a finalized block decided. `moved`: somebody else took the record, read it again."""
+        k = self._keys
+        delay = self._retry_delay * (record.attempts + 1) if verdict in ("reverted", "refused") else 0
+        return await self._scripts.call(
+            "settle",
+            [k.epoch, k.occurrence(record.key), k.workflow(record.chain, record.executor, record.workflow),
+             k.nonces(record.chain, record.sender), k.open, k.inflight(record.holder), k.history, k.delayed,
+             k.dead],
+            [record.key, record.sender, str(record.nonce), verdict, block, tx, record.holder, record.envelope,
+             self._max_retries, int(delay * 1000), text, SETTLED_KEPT_SECONDS, HISTORY_LENGTH, str(fee)],
+        )  # fmt: skip
+
+    async def takeover(self, record: Record, worker: str) -> Hold | None:
+        """Hold a signed record whose holder is gone; None while somebody alive holds it."""
+        k = self._keys
+        answer = await self._scripts.call(
+            "takeover", [k.epoch, k.workers, k.occurrence(record.key)], [worker, record.key]
+        )
+        return Hold(record.key, worker, answer.rest[0]) if answer.word in ("ok", "already") else None
+
+    async def note(self, key: str, **facts: str | int) -> None:
+        """Facts for people (broadcast answers, mined blocks). Decides nothing, so it is not fenced.
+
+        Nothing is written to a record that is gone: it would come back without a state and without an end.
+        """
+        name = self._keys.occurrence(key)
+        if await self._queue.redis.exists(name):
+            await self._queue.redis.hset(name, mapping={k: str(v) for k, v in facts.items()})
+
+    async def open_keys(self) -> list[str]:
+        """Keys of all records that hold a nonce, whoever holds them."""
+        return [name.decode() for name in await self._queue.redis.zrange(self._keys.open, 0, -1)]
+
+
+def broadcast_note(answer_class: str, text: str, endpoint: str) -> str:
+    """How an answer to a broadcast is stored in a record."""
+    return json.dumps({"class": answer_class, "text": text, "endpoint": endpoint})

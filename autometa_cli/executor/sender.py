@@ -1,0 +1,145 @@
+"""Signing and broadcasting: bytes are in the ledger before they leave, and only verified bytes leave (I3, I4)."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from hexbytes import HexBytes
+
+from autometa_cli.chain.fees import FeeQuote, bump
+from autometa_cli.executor.ledger import Hold, Ledger, broadcast_note
+from autometa_cli.executor.proof import verify_bytes
+from autometa_cli.jobs.record import Attempt, Record
+
+if TYPE_CHECKING:
+    from autometa_cli.chain.rpc import Rpc
+    from autometa_cli.chain.sendanswers import SendAnswer
+    from autometa_cli.executor.check import Go
+    from autometa_cli.secrets import Signer
+
+_log = logging.getLogger(__name__)
+#: A plain self-transfer costs exactly this.
+_TRANSFER_GAS = 21_000
+
+
+class Sender:
+    """Everything that is done with one key.
+
+    Args:
+        chain_id: of the chain that the bytes are for.
+        executor: address of the ActionExecutor.
+        max_fee: the cap in wei per gas, or None.
+    """
+
+    def __init__(
+        self, rpc: Rpc, signer: Signer, ledger: Ledger, *, chain_id: int, executor: str, max_fee: int | None
+    ) -> None:
+        self._rpc = rpc
+        self._signer = signer
+        self._ledger = ledger
+        self._chain_id = chain_id
+        self._executor = executor
+        self._max_fee = max_fee
+        self._verified: set[str] = set()
+
+    @property
+    def address(self) -> str:
+        """Checksummed."""
+        return self._signer.address
+
+    async def sign_call(self, hold: Hold, record: Record, go: Go, fees: FeeQuote) -> Record | None:
+        """Sign the call of a bound record and write it down; the record with it, or None when we were fenced."""
+        fields = self._fields(record, self._executor, go.data, go.gas, fees)
+        signed = self._signer.sign(fields)
+        answer = await self._ledger.write_call(hold, record, signed.raw, signed.hash, fees, go.new_next_run)
+        return self._written(answer.word, record, signed.raw, signed.hash, "call", fees)
+
+    async def raise_fee(self, hold: Hold, record: Record, now: FeeQuote) -> Record | None:
+        """The last attempt again with a higher fee, same nonce, everything else as it was.
+
+        Raises:
+            FeeCapReached: the higher fee would be above the cap.
+            Tampered: the bytes to repeat are not the record's.
+        """
+        last = record.attempts_sent[-1]
+        self.verify(record, last)
+        old: dict[str, Any] = TypedTransaction.from_bytes(HexBytes(last.raw)).as_dict()
+        fees = bump(_fees(last, now), self._max_fee, now)
+        target = record.sender if last.what == "cancel" else self._executor
+        signed = self._signer.sign(self._fields(record, target, bytes(old["data"]), int(old["gas"]), fees))
+        if last.what == "cancel":
+            answer = await self._ledger.write_cancel(
+                hold, record, signed.raw, signed.hash, fees, record.reason, unwanted=record.unwanted
+            )
+        else:
+            answer = await self._ledger.write_call(
+                hold, record, signed.raw, signed.hash, fees, record.new_next_run
+            )
+        return self._written(answer.word, record, signed.raw, signed.hash, last.what, fees)
+
+    async def sign_cancel(
+        self, hold: Hold, record: Record, now: FeeQuote, reason: str, *, unwanted: bool
+    ) -> Record | None:
+        """A self-transfer at the record's nonce; what is mined of the two decides. Raises FeeCapReached."""
+        last = record.attempts_sent[-1]
+        fees = bump(_fees(last, now), self._max_fee, now)
+        signed = self._signer.sign(self._fields(record, record.sender, b"", _TRANSFER_GAS, fees))
+        answer = await self._ledger.write_cancel(
+            hold, record, signed.raw, signed.hash, fees, reason, unwanted=unwanted
+        )
+        written = self._written(answer.word, record, signed.raw, signed.hash, "cancel", fees)
+        return replace(written, state="cancelling", reason=reason, unwanted=unwanted) if written else None
+
+    def verify(self, record: Record, attempt: Attempt) -> None:
+        """Raises Tampered unless the bytes are the record's; remembers those that are."""
+        if attempt.hash not in self._verified:
+            verify_bytes(record, attempt)
+            self._verified.add(attempt.hash)
+
+    def forget(self, record: Record) -> None:
+        """Its attempts are history."""
+        self._verified.difference_update(attempt.hash for attempt in record.attempts_sent)
+
+    async def broadcast(self, record: Record) -> SendAnswer:
+        """Offer the record's last attempt, once. Whatever comes back, it counts as sent. Raises Tampered."""
+        number = len(record.attempts_sent) - 1
+        attempt = record.attempts_sent[number]
+        self.verify(record, attempt)
+        answer = await self._rpc.send_raw(attempt.raw)
+        level = logging.INFO if answer.kind in ("accepted", "known") else logging.WARNING
+        _log.log(
+            level, "%s: sent %s, nonce %s: %s %s", record.label, attempt.hash, record.nonce,
+            answer.answer_class.value, "" if answer.kind == "accepted" else answer.text,
+        )  # fmt: skip
+        note = broadcast_note(answer.answer_class.value, answer.text, answer.endpoint)
+        await self._ledger.note(record.key, **{f"answer:{number}": note})
+        return answer
+
+    def _fields(self, record: Record, to: str, data: bytes, gas: int, fees: FeeQuote) -> dict[str, Any]:
+        return {
+            "type": 2,
+            "chainId": self._chain_id,
+            "nonce": record.nonce,
+            "to": to,
+            "value": 0,
+            "data": data,
+            "gas": gas,
+            "maxFeePerGas": fees.max_fee,
+            "maxPriorityFeePerGas": fees.priority_fee,
+        }
+
+    def _written(
+        self, word: str, record: Record, raw: bytes, hash: str, what: str, fees: FeeQuote
+    ) -> Record | None:
+        if word not in ("ok", "already"):
+            return None
+        self._verified.add(hash)  # made here a moment ago from the record itself
+        attempt = Attempt(raw, hash, what, fees.max_fee, fees.priority_fee)
+        return replace(record, state="signed", attempts_sent=(*record.attempts_sent, attempt))
+
+
+def _fees(attempt: Attempt, now: FeeQuote) -> FeeQuote:
+    return FeeQuote(now.base_fee, attempt.priority_fee, attempt.max_fee)

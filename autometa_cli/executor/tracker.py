@@ -1,0 +1,336 @@
+"""Follows every open transaction to its end: re-broadcast, raise, cancel, settle. Together, once a block.
+
+Nothing here trusts what a broadcast answered. A nonce below the sender's finalized transaction count is consumed in a
+finalized block; which transaction consumed it is read from the receipts of all our attempts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from autometa_cli.chain.blocks import Receipt
+from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.faults import RpcFault
+from autometa_cli.chain.fees import FeeCapReached
+from autometa_cli.chain.view import together
+from autometa_cli.errors import RpcUnreachable
+from autometa_cli.executor.check import unwanted
+from autometa_cli.executor.head import Counts, Head, Heads
+from autometa_cli.executor.ledger import Hold, Ledger
+from autometa_cli.executor.proof import Ruling, Tampered, rule
+from autometa_cli.executor.sender import Sender
+from autometa_cli.jobs.occurrence import Occurrence
+from autometa_cli.jobs.record import SIGNED_STATES, Attempt, Record
+
+if TYPE_CHECKING:
+    from autometa_cli.chain.contracts import Registry
+    from autometa_cli.executor.funds import Funds
+    from autometa_cli.jobs.queue import JobQueue
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Tracked:
+    record: Record
+    hold: Hold | None
+    sent_at: float
+    signed_at: float
+    mined: bool = False
+    blocked: str = ""
+
+
+class Tracker:
+    """The open transactions that this process watches.
+
+    Args:
+        rebroadcast_after, bump_after: seconds of the event loop's clock.
+        closed: called with (record key, new state, verdict) when a record left the tracker.
+    """
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        ledger: Ledger,
+        sender: Sender,
+        heads: Heads,
+        registry: Registry,
+        funds: Funds,
+        *,
+        rebroadcast_after: float,
+        bump_after: float,
+        closed: Callable[[str, str, str], None],
+    ) -> None:
+        self._queue = queue
+        self._ledger = ledger
+        self._sender = sender
+        self._heads = heads
+        self._registry = registry
+        self._funds = funds
+        self._rebroadcast_after = rebroadcast_after
+        self._bump_after = bump_after
+        self._closed = closed
+        self._tracked: dict[str, _Tracked] = {}
+
+    def __len__(self) -> int:
+        return len(self._tracked)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._tracked
+
+    @property
+    def trouble(self) -> str:
+        """Why some transaction cannot go on by itself, or ""."""
+        return next((t.blocked for t in self._tracked.values() if t.blocked), "")
+
+    def add(self, record: Record, hold: Hold | None, *, sent: bool) -> None:
+        """Watch a record. `sent`: its last attempt has just been broadcast; else it will be at the next tick."""
+        now = asyncio.get_running_loop().time()
+        long_ago = now - 10 * self._rebroadcast_after
+        self._tracked[record.key] = _Tracked(record, hold, sent_at=now if sent else long_ago, signed_at=now)
+
+    async def discover(self, me: str, living: Iterable[str]) -> None:
+        """Watch open records that nobody alive watches. Raises redis.exceptions.RedisError."""
+        alive = set(living)
+        for key in await self._ledger.open_keys():
+            if key in self._tracked:
+                continue
+            record = await self._queue.record(key)
+            if record is None or record.nonce is None or (record.holder in alive and record.holder != me):
+                continue
+            if record.state in SIGNED_STATES:
+                own = record.sender == self._sender.address and record.holder != me
+                hold = await self._ledger.takeover(record, me) if own else None
+                record = await self._queue.record(key) if own else record
+                if record and record.state in SIGNED_STATES:
+                    _log.info("%s: taking over a transaction of %s", record.label, record.sender)
+                    if record.holder == me and hold is None:
+                        hold = Hold(key, me, record.fence)
+                    self.add(record, hold, sent=False)
+
+    async def tick(self, head: Head) -> None:
+        """Look at all of them at one block. Raises RpcUnreachable, redis.exceptions.RedisError."""
+        counts = {self._sender.address: head.counts}
+        for sender in {t.record.sender for t in self._tracked.values()} - set(counts):
+            counts[sender] = await self._heads.counts(head, sender)
+        results = await asyncio.gather(
+            *(self._look(t, head, counts[t.record.sender]) for t in list(self._tracked.values())),
+            return_exceptions=True,
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _look(self, tracked: _Tracked, head: Head, counts: Counts) -> None:
+        nonce = tracked.record.nonce
+        if nonce is None:
+            self._drop(tracked)
+        elif nonce < counts.final:
+            try:
+                await self._settle(tracked, head)
+            except Tampered as error:
+                tracked.blocked = f"{tracked.record.label}: the ledger was tampered with: {error}"
+                _log.error("%s", tracked.blocked)
+        elif tracked.record.state not in SIGNED_STATES:
+            await self._refresh(tracked)
+        elif nonce < counts.latest:
+            await self._note_mined(tracked, head)
+        else:
+            tracked.mined = False
+            try:
+                await self._push(tracked, head)
+            except Tampered as error:
+                tracked.blocked = f"{tracked.record.label}: the ledger was tampered with: {error}"
+                _log.error("%s", tracked.blocked)
+
+    # -- not mined ------------------------------------------------------------------------------------
+
+    async def _push(self, tracked: _Tracked, head: Head) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - tracked.sent_at < self._rebroadcast_after:
+            return
+        record, ours = tracked.record, tracked.record.sender == self._sender.address
+        if tracked.hold and ours and record.state == "signed" and (why := await self._unwanted(record, head)):
+            await self._cancel(tracked, head, why, unwanted=True)
+            return
+        if tracked.hold and ours and now - tracked.signed_at >= self._bump_after:
+            try:
+                raised = await self._sender.raise_fee(tracked.hold, record, head.fees)
+            except FeeCapReached as error:
+                tracked.blocked = f"{record.label}: {error.message}"
+            else:
+                if raised is None:
+                    self._drop(tracked)  # fenced: somebody else watches it now
+                    return
+                tracked.record, tracked.signed_at, tracked.blocked = raised, now, ""
+        if record.state == "signed" and await self._unwanted(record, head):
+            return  # not ours to cancel, and not to be sent again either
+        await self._send(tracked, head)
+
+    async def _send(self, tracked: _Tracked, head: Head) -> None:
+        tracked.sent_at = asyncio.get_running_loop().time()
+        answer = await self._sender.broadcast(tracked.record)
+        await self.answered(tracked.record, answer.answer_class.name, answer.text, head)
+
+    async def answered(self, record: Record, answer_class: str, text: str, head: Head) -> None:
+        """React to a broadcast's answer: what every node refuses for good is cancelled, an empty purse is told."""
+        tracked = self._tracked.get(record.key)
+        if tracked is None:
+            return
+        tracked.blocked = f"{record.label}: {text}" if answer_class == "FUNDS" else ""
+        if answer_class == "PERMANENT" and record.state == "signed" and tracked.hold:
+            await self._cancel(tracked, head, "refused", unwanted=False)
+
+    async def _cancel(self, tracked: _Tracked, head: Head, reason: str, *, unwanted: bool) -> None:
+        if tracked.hold is None:
+            return
+        try:
+            cancelled = await self._sender.sign_cancel(
+                tracked.hold, tracked.record, head.fees, reason, unwanted=unwanted
+            )
+        except FeeCapReached as error:
+            tracked.blocked = f"{tracked.record.label}: {error.message}"
+            return
+        if cancelled is None:
+            self._drop(tracked)
+            return
+        _log.warning("%s: cancelling nonce %s: %s", cancelled.label, cancelled.nonce, reason)
+        tracked.record, tracked.signed_at = cancelled, asyncio.get_running_loop().time()
+        await self._send(tracked, head)
+
+    async def _unwanted(self, record: Record, head: Head) -> str | None:
+        """Why a call that is not mined must not be sent again: the workflow is not what was signed any more."""
+        workflow = await self._registry.get(head.view, record.workflow)
+        why = unwanted(_occurrence(record), workflow)
+        if why or workflow is None:
+            return why[0] if why else "gone"
+        self._sender.verify(record, record.attempts_sent[-1])
+        signed = _call_arguments(record.attempts_sent[-1])
+        if signed[1] != workflow.action_data or signed[3].lower() != workflow.owner.lower():
+            return "changed"
+        return None
+
+    # -- mined, not final -----------------------------------------------------------------------------
+
+    async def _note_mined(self, tracked: _Tracked, head: Head) -> None:
+        if tracked.mined:
+            return
+        for receipt in await self._receipts(tracked.record, head):
+            if receipt is not None:
+                tracked.mined = True
+                self._funds.free(tracked.record.key)
+                await self._ledger.note(
+                    tracked.record.key, mined_tx=receipt.hash, mined_block=receipt.block_number
+                )
+
+    async def _receipts(self, record: Record, head: Head) -> list[Receipt | None]:
+        answers = await together(
+            *(head.view.request("eth_getTransactionReceipt", (a.hash,)) for a in record.attempts_sent)
+        )
+        return [Receipt.parse(answer) for answer in answers]
+
+    # -- final ----------------------------------------------------------------------------------------
+
+    async def _settle(self, tracked: _Tracked, head: Head) -> None:
+        record = tracked.record
+        ruling = await self._ruling(record, head)
+        if ruling is None:
+            if await self._executed_since(record, head):
+                verdict, tx, fee = "uncertain", "", 0
+                text = "another transaction used its nonce, and the workflow was executed meanwhile"
+            else:
+                verdict, tx, text, fee = "foreign", "", "another transaction used its nonce", 0
+        else:
+            verdict, tx, text, fee = ruling.verdict, ruling.tx, ruling.text, ruling.fee
+        answer = await self._ledger.settle(
+            record, verdict, block=head.final_number, tx=tx, text=text, fee=fee
+        )
+        if answer.word == "recovery":
+            raise RpcUnreachable("the ledger is in doubt")
+        if answer.word == "moved":
+            await self._refresh(tracked)
+            return
+        state = answer.rest[0] if answer.rest else ""
+        level = logging.INFO if verdict == "executed" else logging.WARNING
+        _log.log(
+            level,
+            "%s: %s in %s, final in block %s %s",
+            record.label,
+            verdict,
+            tx or "?",
+            head.final_number,
+            text,
+        )
+        self._drop(tracked, state, verdict)
+
+    async def _ruling(self, record: Record, head: Head) -> Ruling | None:
+        """What the mined one of our attempts decided; None when none of ours was mined at this nonce."""
+        for attempt, receipt in zip(record.attempts_sent, await self._receipts(record, head), strict=True):
+            if receipt is None:
+                continue
+            block = await head.view.request("eth_getBlockByNumber", (hex(receipt.block_number), False))
+            # Frontier was seen to give receipts of blocks that were reorganised away (frontier #473).
+            if (
+                block
+                and block.get("hash", "").lower() == receipt.block_hash
+                and receipt.block_number <= head.final_number
+            ):
+                self._sender.verify(record, attempt)
+                return rule(record, attempt, receipt)
+            raise RpcUnreachable(f"the receipt of {attempt.hash} is not in a canonical, final block yet")
+        return None
+
+    async def _executed_since(self, record: Record, head: Head) -> bool:
+        """Was the workflow executed by anybody between the record's binding and the final block?"""
+        topic = interface("ActionExecutor").events["WorkflowExecuted"].topic
+        start, end = record.bound_block + 1, head.final_number
+        step = self._heads.network.log_range
+        for first in range(start, end + 1, step):
+            criteria = {
+                "address": record.executor,
+                "topics": [topic, "0x" + record.workflow.to_bytes(32, "big").hex()],
+                "fromBlock": hex(first),
+                "toBlock": hex(min(end, first + step - 1)),
+            }
+            try:
+                if await head.view.request("eth_getLogs", (criteria,)):
+                    return True
+            except RpcFault as fault:
+                raise RpcUnreachable(f"logs cannot be read: {fault.message}") from None
+        return False
+
+    async def _refresh(self, tracked: _Tracked) -> None:
+        """The record changed hands, or is not signed yet: read it again."""
+        record = await self._queue.record(tracked.record.key)
+        if record is None or record.nonce is None or record.state not in (*SIGNED_STATES, "bound"):
+            self._drop(tracked)
+        else:
+            tracked.record = record
+
+    def _drop(self, tracked: _Tracked, state: str = "", verdict: str = "") -> None:
+        self._tracked.pop(tracked.record.key, None)
+        self._funds.free(tracked.record.key)
+        self._sender.forget(tracked.record)
+        self._closed(tracked.record.key, state, verdict)
+
+
+def _occurrence(record: Record) -> Occurrence:
+    now_id = record.id if record.kind == "now" else None
+    return Occurrence(
+        record.chain, record.executor, record.workflow, record.next_run, record.generation, now_id
+    )
+
+
+def _call_arguments(attempt: Attempt) -> tuple[int, bytes, int, str, int]:
+    from eth_account.typed_transactions.typed_transaction import TypedTransaction
+    from hexbytes import HexBytes
+
+    data = bytes(TypedTransaction.from_bytes(HexBytes(attempt.raw)).as_dict()["data"])
+    workflow, action_data, new_next_run, owner, charge = (
+        interface("ActionExecutor").functions["executeWorkflow"].decode_inputs(data)
+    )
+    return workflow, action_data, new_next_run, owner, charge

@@ -1,0 +1,204 @@
+"""The job: one JSON object in a Redis list, read without ever being rewritten.
+
+Anyone may push one (`redis-cli RPUSH workflow_jobs '{…}'`), so nothing in it is trusted: it names a workflow, and
+the chain says the rest. docs/payload.md is the schema for people.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from autometa_cli.errors import AutometaError
+from autometa_cli.jobs.occurrence import Occurrence
+from autometa_cli.units import UINT256_MAX, from_hex
+
+#: A payload larger than this is not read. Action data alone may have 24 KiB, twice that in hex.
+MAX_PAYLOAD_BYTES = 128 * 1024
+ENVELOPE_VERSION = b"v1"
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+
+
+class BadJob(AutometaError):
+    """An element of the list is not a job. `text` says what is wrong, and where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a payload asks for. `workflow`, `next_run`, `id` and `occurrence` steer; the rest is compared with the chain.
+
+    Attributes:
+        raw: the element, byte for byte.
+        workflow: workflow id.
+        next_run: Unix seconds; 0 means "now" where the chain's own nextRun is not 0.
+        owner: address, or "" when the payload has none.
+        action_data: bytes, or None when the payload has none.
+        id: the pusher's id, or None.
+        occurrence: record key that the scheduler gave, or None.
+        force: a second "now" job of the workflow may be open.
+        fields: everything, unknown fields included.
+    """
+
+    raw: bytes
+    workflow: int
+    next_run: int
+    owner: str
+    action_data: bytes | None
+    id: str | None
+    occurrence: str | None
+    force: bool
+    fields: dict[str, Any]
+
+    def for_list(self, id: str, occurrence: str) -> bytes:
+        """The element with its identity written in front, all other bytes untouched: how it goes back on the list."""
+        lead = ""
+        if "id" not in self.fields and id != occurrence:
+            lead += f'"id":{json.dumps(id)},'
+        if "occurrence" not in self.fields:
+            lead += f'"occurrence":{json.dumps(occurrence)},'
+        return b"{" + lead.encode() + self.raw.lstrip()[1:] if lead else self.raw
+
+
+def parse_job(raw: bytes) -> Job:
+    """Read one element of the list.
+
+    Raises:
+        BadJob: not JSON, not an object, or a field of the wrong type or size.
+    """
+    fields = _object(raw)
+    owner = fields.get("owner") or ""
+    if not isinstance(owner, str) or (owner and not _ADDRESS.fullmatch(owner)):
+        raise BadJob(f"owner is not an address: {str(owner)[:50]!r}")
+    given = fields.get("id")
+    if given is not None and (not isinstance(given, str) or not _ID.fullmatch(given)):
+        # A "now" job is told from its twin by its id alone, so a strange one is not replaced.
+        raise BadJob("id is not a text of 1 to 64 letters, digits, _ or -")
+    occurrence = fields.get("occurrence")
+    if occurrence is not None and (not isinstance(occurrence, str) or len(occurrence) > 300):
+        raise BadJob("occurrence is not a text of at most 300 characters")
+    for name in ("triggerType", "actionType", "gasBudget", "interval", "retryCount"):
+        if fields.get(name) is not None:
+            _uint(fields, name)
+    return Job(
+        raw=raw,
+        workflow=_uint(fields, "workflowId", least=1),
+        next_run=_uint(fields, "nextRun"),
+        owner=owner,
+        action_data=_action_data(fields),
+        id=given,
+        occurrence=occurrence,
+        force=fields.get("force") is True,
+        fields=fields,
+    )
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    if len(raw) > MAX_PAYLOAD_BYTES:
+        raise BadJob(f"the payload has {len(raw)} bytes, more than {MAX_PAYLOAD_BYTES}")
+    try:
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_no_twins)
+    except UnicodeDecodeError as error:
+        raise BadJob(f"the payload is not UTF-8 (byte {error.start})") from None
+    except RecursionError:
+        raise BadJob("the payload is nested too deeply") from None
+    except ValueError as error:
+        raise BadJob(f"the payload is not JSON: {str(error)[:120]}") from None
+    if not isinstance(value, dict):
+        raise BadJob(f"the payload is a JSON {type(value).__name__}, not an object")
+    return value
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Two fields of one name mean different things to different readers.
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        raise ValueError("a field stands twice in one object")
+    return dict(pairs)
+
+
+def _uint(fields: dict[str, Any], name: str, least: int = 0) -> int:
+    """A uint256, written as a number or, as clients without big integers do, as decimal digits."""
+    if name not in fields:
+        raise BadJob(f"{name} is missing")
+    value = fields[name]
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,78}", value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BadJob(f"{name} is not a whole number: {str(value)[:50]!r}")
+    if not least <= value <= UINT256_MAX:
+        raise BadJob(f"{name} is not between {least} and 2^256 - 1")
+    return value
+
+
+def _action_data(fields: dict[str, Any]) -> bytes | None:
+    text = fields.get("actionData")
+    if text is None or text == "":
+        return None
+    if not isinstance(text, str):
+        raise BadJob("actionData is not hexadecimal text")
+    try:
+        return from_hex(text)
+    except ValueError as error:
+        raise BadJob(f"actionData: {error}") from None
+
+
+def new_id() -> str:
+    """Twelve random hex digits: the id of a pushed job."""
+    return secrets.token_hex(6)
+
+
+def job_json(workflow: Any, *, id: str | None = None, now: bool = False) -> bytes:
+    """The payload for a workflow as the chain shows it (a `chain.contracts.Workflow`).
+
+    Args:
+        id: the pusher's id.
+        now: run it whatever its schedule (`nextRun` 0).
+    """
+    fields: dict[str, Any] = {
+        "workflowId": workflow.id,
+        "owner": workflow.owner,
+        "triggerType": workflow.trigger_type,
+        "actionType": workflow.action_type,
+        "actionData": workflow.action_data.hex(),
+        "nextRun": 0 if now else workflow.next_run,
+        "gasBudget": workflow.gas_budget,
+        "interval": workflow.interval,
+        "retryCount": 0,
+    }
+    if id:
+        fields["id"] = id
+    return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def with_fields(raw: bytes, **fields: str | bool) -> bytes:
+    """A JSON object with fields written in front, its other bytes untouched."""
+    lead = ",".join(f"{json.dumps(name)}:{json.dumps(value)}" for name, value in fields.items())
+    rest = raw.lstrip()[1:]
+    return b"{" + lead.encode() + (b"," if rest.strip() != b"}" else b"") + rest
+
+
+def envelope(id: str, key: str, raw: bytes) -> bytes:
+    """What an adopted element looks like in an in-flight list: `v1|<id>|<record key>|<raw bytes>`."""
+    return b"|".join((ENVELOPE_VERSION, id.encode(), key.encode(), raw))
+
+
+def open_envelope(element: bytes) -> tuple[str, str, bytes] | None:
+    """(id, record key, raw) of an envelope; None for a raw element (a JSON object never starts with `v1|`)."""
+    parts = element.split(b"|", 3)
+    if len(parts) != 4 or parts[0] != ENVELOPE_VERSION:
+        return None
+    return parts[1].decode(), parts[2].decode(), parts[3]
+
+
+def occurrence_of(job: Job, chain: int, executor: str, chain_next_run: int, id: str) -> Occurrence:
+    """Which occurrence a payload means, given what the chain says of its workflow (DESIGN 2.3).
+
+    A payload with nextRun 0 is a "now" job unless the chain's own nextRun is 0 too.
+    """
+    if job.next_run == 0 and chain_next_run != 0:
+        return Occurrence(chain, executor, job.workflow, 0, now_id=id)
+    return Occurrence(chain, executor, job.workflow, job.next_run)

@@ -1,0 +1,65 @@
+"""The name of every Redis key, in one place.
+
+`{workflow_jobs}:x` hashes to the same Redis Cluster slot as bare `workflow_jobs`, so scripts may touch them together.
+docs/redis-keys.md lists each with its type and what bounds it.
+"""
+
+from __future__ import annotations
+
+
+class Keys:
+    """Key names of one queue.
+
+    Args:
+        queue: the name of the public pending list (`QUEUE_NAME`); configuration refuses braces in it.
+    """
+
+    def __init__(self, queue: str = "workflow_jobs") -> None:
+        self.queue = queue
+        #: LIST of raw jobs, the public contract: pushed at the right, taken from the left.
+        self.pending = queue
+        self.epoch = self._name("epoch")
+        self.workers = self._name("workers")
+        self.queued = self._name("queued")
+        self.delayed = self._name("delayed")
+        self.dead = self._name("dead")
+        self.open = self._name("open")
+        self.history = self._name("history")
+        self.paused = self._name("paused")
+        self.cleared = self._name("cleared")
+        self.seen = self._name("seen")
+
+    def _name(self, suffix: str) -> str:
+        return f"{{{self.queue}}}:{suffix}"
+
+    def inflight(self, worker: str) -> str:
+        """LIST of envelopes (and not yet adopted raw elements) that a worker holds."""
+        return self._name(f"inflight:{worker}")
+
+    def worker(self, worker: str) -> str:
+        """HASH of what a worker says of itself."""
+        return self._name(f"worker:{worker}")
+
+    def occurrence(self, key: str) -> str:
+        """HASH, the ledger record of one occurrence, "now" job, self-transfer or unreadable element."""
+        return self._name(f"occurrence:{key}")
+
+    def workflow(self, chain: int, executor: str, workflow: int) -> str:
+        """HASH open, last, gen, block, now_open: the mutex and watermark of one workflow."""
+        return self._name(f"workflow:{chain}:{executor.lower()}:{workflow}")
+
+    def sender(self, chain: int, address: str) -> str:
+        """HASH next, final, genesis, blocked: the nonce counter of one key."""
+        return self._name(f"sender:{chain}:{address.lower()}")
+
+    def freed(self, chain: int, address: str) -> str:
+        """ZSET of nonces that were bound but never signed."""
+        return self.sender(chain, address) + ":freed"
+
+    def nonces(self, chain: int, address: str) -> str:
+        """HASH nonce -> record key: who owns each open nonce."""
+        return self.sender(chain, address) + ":nonces"
+
+    def cleared_list(self, stamp: str) -> str:
+        """LIST that `queue clear` moved aside."""
+        return self._name(f"cleared:{stamp}")

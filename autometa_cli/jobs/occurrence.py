@@ -1,0 +1,52 @@
+"""The identity of one thing to execute: what is allowed to happen once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One due run of a workflow, or one "now" job.
+
+    Attributes:
+        chain: chain id.
+        executor: address of the ActionExecutor, lower case.
+        workflow: workflow id.
+        next_run: the `nextRun` (Unix seconds) that makes it due.
+        generation: grows when a finalized block shows the same `nextRun` again after it was closed.
+        now_id: the id of a "now" job; such a job has no place in the schedule.
+    """
+
+    chain: int
+    executor: str
+    workflow: int
+    next_run: int
+    generation: int = 0
+    now_id: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """`now` or `due`."""
+        return "due" if self.now_id is None else "now"
+
+    @property
+    def key(self) -> str:
+        """The record's name, part of its Redis key."""
+        tail = f"now:{self.now_id}" if self.now_id else f"{self.next_run}:{self.generation}"
+        return f"{self.chain}:{self.executor}:{self.workflow}:{tail}"
+
+    def at_generation(self, generation: int) -> Occurrence:
+        """The same due time, opened again."""
+        return Occurrence(self.chain, self.executor, self.workflow, self.next_run, generation)
+
+
+def label(key: str) -> str:
+    """A record key for people: `7@1700000000`, `7@1700000000+1`, `7!a1b2c3`, else as it is."""
+    parts = key.split(":")
+    if len(parts) != 5 or not parts[0].isdigit():
+        return key
+    _, _, workflow, when, last = parts
+    if when == "now":
+        return f"{workflow}!{last}"
+    return f"{workflow}@{when}" + (f"+{last}" if last != "0" else "")

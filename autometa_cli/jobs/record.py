@@ -1,0 +1,142 @@
+"""The ledger record: everything that is known of one occurrence, as one Redis hash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autometa_cli.jobs.job import envelope
+from autometa_cli.jobs.occurrence import label
+
+#: States in which a record may still lead to a transaction.
+OPEN_STATES = frozenset({"queued", "delayed", "claimed", "bound", "signed", "cancelling"})
+#: States in which bytes for the record's nonce may be anywhere.
+SIGNED_STATES = frozenset({"signed", "cancelling"})
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One signed transaction of a record. `what` is `call` or `cancel`; `fees` are wei per gas."""
+
+    raw: bytes
+    hash: str
+    what: str
+    max_fee: int
+    priority_fee: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as it was read. Times are milliseconds of Redis's clock; amounts wei."""
+
+    key: str
+    kind: str
+    state: str
+    chain: int
+    executor: str
+    workflow: int
+    next_run: int
+    generation: int
+    id: str
+    job: bytes
+    holder: str
+    fence: str
+    attempts: int
+    sender: str
+    nonce: int | None
+    bound_block: int
+    attempts_sent: tuple[Attempt, ...]
+    new_next_run: int
+    unwanted: bool
+    reason: str
+    text: str
+    outcome: str
+    tx: str
+    block: int
+    held_since: int
+    holds: int
+    queued_at: int
+    signed_at: int
+    closed_at: int
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return label(self.key)
+
+    @property
+    def envelope(self) -> bytes:
+        """Its element in an in-flight list."""
+        return envelope(self.id, self.key, self.job)
+
+
+def read_record(key: str, fields: Mapping[bytes, bytes]) -> Record | None:
+    """A record from its hash; None where there is none.
+
+    Only the ledger's scripts write these hashes; somebody who can write to Redis may have put anything there, so a
+    number that is none reads as 0 and nothing here is believed before `executor.proof` has compared it with the bytes.
+    """
+    if not fields:
+        return None
+
+    def text(name: str) -> str:
+        return fields.get(name.encode(), b"").decode("utf-8", "replace")
+
+    def number(name: str) -> int:
+        value = text(name)
+        return int(value) if value.isascii() and value.isdigit() and len(value) <= 78 else 0
+
+    return Record(
+        key=key,
+        kind=text("kind"),
+        state=text("st"),
+        chain=number("chain"),
+        executor=text("executor"),
+        workflow=number("workflow"),
+        next_run=number("nextRun"),
+        generation=number("gen"),
+        id=text("id"),
+        job=fields.get(b"job", b""),
+        holder=text("holder"),
+        fence=text("fence"),
+        attempts=number("attempts"),
+        sender=text("sender"),
+        nonce=number("nonce") if text("nonce").isdigit() else None,
+        bound_block=number("bound_block"),
+        attempts_sent=tuple(
+            Attempt(
+                raw=fields.get(b"raw:%d" % i, b""),
+                hash=text(f"hash:{i}"),
+                what=text(f"what:{i}"),
+                **_fees(fields.get(b"fee:%d" % i, b"")),
+            )
+            for i in range(min(number("n"), 1000))
+        ),
+        new_next_run=number("new_next_run"),
+        unwanted=text("unwanted") == "1",
+        reason=text("reason"),
+        text=text("text"),
+        outcome=text("outcome"),
+        tx=text("tx"),
+        block=number("block"),
+        held_since=number("held_since"),
+        holds=number("holds"),
+        queued_at=number("queued_at"),
+        signed_at=number("signed_at"),
+        closed_at=number("closed_at"),
+    )
+
+
+def fees_json(max_fee: int, priority_fee: int) -> bytes:
+    """The form in which an attempt's fees (wei per gas) are stored."""
+    return json.dumps({"max": str(max_fee), "tip": str(priority_fee)}).encode()
+
+
+def _fees(stored: bytes) -> dict[str, int]:
+    try:
+        value: dict[str, Any] = json.loads(stored)
+        return {"max_fee": int(value["max"]), "priority_fee": int(value["tip"])}
+    except (ValueError, KeyError, TypeError):
+        return {"max_fee": 0, "priority_fee": 0}  # shrunk after settlement

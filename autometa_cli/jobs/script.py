@@ -1,0 +1,118 @@
+"""Runs the Lua scripts of `scripts/`: calls made in the same turn of the event loop travel in one pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from typing import Any, NamedTuple
+
+import redis.exceptions as rex
+
+from autometa_cli.jobs.connection import Client
+
+Argument = str | bytes | int
+
+#: Scripts in one pipeline. More only makes each round trip longer.
+_PIPELINE = 200
+
+
+class Answer(NamedTuple):
+    """What a script said: a word, the ledger's sequence number after it, and the rest as texts."""
+
+    word: str
+    seq: int
+    rest: tuple[str, ...]
+
+
+@cache
+def source(name: str) -> bytes:
+    """A script with the prelude in front."""
+    folder = resources.files("autometa_cli.jobs") / "scripts"
+    return (folder / "prelude.lua").read_bytes() + (folder / f"{name}.lua").read_bytes()
+
+
+@cache
+def _sha(name: str) -> str:
+    return hashlib.sha1(source(name), usedforsecurity=False).hexdigest()
+
+
+class Scripts:
+    """The door to every script of one queue.
+
+    Every script may be repeated: its own repetition is answered `already`. That is why a pipeline whose reply was
+    lost is simply sent again by the client's retry.
+
+    Attributes:
+        run: run id of the Redis process, given to each script.
+        seen: the highest sequence number that any answer carried.
+    """
+
+    def __init__(self, redis: Client) -> None:
+        self._redis = redis
+        self._waiting: list[tuple[str, list[Any], asyncio.Future[Any]]] = []
+        self._flush: asyncio.Task[None] | None = None
+        self.run = ""
+        self.seen = 0
+
+    async def call(self, name: str, keys: Sequence[str], args: Sequence[Argument]) -> Answer:
+        """Run one script with `run` as its first argument.
+
+        Raises:
+            redis.exceptions.RedisError: the server is away or refuses; the script may or may not have run.
+        """
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((name, [len(keys), *keys, self.run, *args], future))
+        if self._flush is None or self._flush.done():
+            self._flush = asyncio.create_task(self._send())
+        raw = await future
+        answer = Answer(raw[0].decode(), int(raw[1]), tuple(part.decode() for part in raw[2:]))
+        self.seen = max(self.seen, answer.seq)
+        return answer
+
+    async def _send(self) -> None:
+        await asyncio.sleep(0)  # let everybody who is ready join this pipeline
+        while self._waiting:
+            batch, self._waiting = self._waiting[:_PIPELINE], self._waiting[_PIPELINE:]
+            try:
+                await self._run(batch)
+            except asyncio.CancelledError:
+                for _, _, future in batch + self._waiting:
+                    future.cancel()
+                self._waiting = []
+                raise
+            except Exception as error:
+                for _, _, future in batch:
+                    if not future.done():
+                        future.set_exception(error)
+
+    async def _run(self, batch: list[tuple[str, list[Any], asyncio.Future[Any]]]) -> None:
+        replies = await self._pipeline(batch)
+        missing = [
+            item for item, reply in zip(batch, replies, strict=True) if isinstance(reply, rex.NoScriptError)
+        ]
+        for item, reply in zip(batch, replies, strict=True):
+            if item not in missing:
+                _give(item[2], reply)
+        if missing:
+            for name in {item[0] for item in missing}:
+                await self._redis.script_load(source(name))
+            for item, reply in zip(missing, await self._pipeline(missing), strict=True):
+                _give(item[2], reply)
+
+    async def _pipeline(self, batch: list[tuple[str, list[Any], asyncio.Future[Any]]]) -> list[Any]:
+        pipe = self._redis.pipeline(transaction=False)
+        for name, arguments, _ in batch:
+            pipe.execute_command("EVALSHA", _sha(name), *arguments)
+        return list(await pipe.execute(raise_on_error=False))
+
+
+def _give(future: asyncio.Future[Any], reply: Any) -> None:
+    if future.done():
+        return
+    if isinstance(reply, Exception):
+        future.set_exception(reply)
+    else:
+        future.set_result(reply)

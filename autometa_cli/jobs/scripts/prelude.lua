@@ -1,0 +1,81 @@
+-- prelude.lua: joined in front of every other script of this folder.
+--
+-- What all scripts have in common
+--   KEYS[1]  {q}:epoch  HASH  run (run id of the Redis process that the ledger belongs to), seq, recovering
+--   ARGV[1]  run id that the caller's connection saw
+--   answer   {word, seq, ...}: word is what happened; seq is the ledger's sequence number after it. A client
+--            that has seen a higher seq than a restarted server shows knows that writes are gone.
+--   rules    all keys in KEYS; payloads are opaque bytes (cjson keeps 14 digits of a number); everything is
+--            read and checked before the first write; a script's own repetition is answered `already`;
+--            numbers that may exceed 2^53 (nextRun) are compared as decimal strings.
+local function now_ms()
+  local t = redis.call('TIME')
+  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+end
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local function seq()
+  return redis.call('HGET', KEYS[1], 'seq') or '0'
+end
+
+local function advance()
+  return text(redis.call('HINCRBY', KEYS[1], 'seq', 1))
+end
+
+-- False while the ledger belongs to another Redis process or is being rebuilt.
+local function guard()
+  local epoch = redis.call('HMGET', KEYS[1], 'run', 'recovering')
+  return epoch[1] == ARGV[1] and (not epoch[2] or epoch[2] == '')
+end
+
+-- A worker is alive while its beat is positive; a tombstone has a negative score.
+local function alive(workers, id)
+  local score = redis.call('ZSCORE', workers, id)
+  return score and tonumber(score) > 0
+end
+
+-- True when the record belongs to this worker and was not taken from it since.
+local function own(rec, workers, worker, fence)
+  local r = redis.call('HMGET', rec, 'holder', 'fence')
+  return r[1] == worker and r[2] == fence and alive(workers, worker)
+end
+
+local function closed(st)
+  return st == 'settled' or st == 'skipped' or st == 'dead'
+end
+
+-- May a record for (nextRun, generation) be opened? nil, or why not.
+--   wf    HASH last (nextRun), gen, block: the watermark of what was closed last for this workflow
+--   prev  HASH record of generation - 1
+--   final '1' when `block`, at which the caller saw the workflow, is finalized
+local function refusal(wf, prev, next_run, generation, block, final, digest)
+  local w = redis.call('HMGET', wf, 'last', 'gen', 'block')
+  block, generation = tonumber(block), tonumber(generation)
+  if w[3] and tonumber(w[3]) > block then return 'stale' end
+  local at_mark = w[1] == next_run
+  if at_mark and tonumber(w[2]) >= generation then return 'already' end
+  if generation == 0 then return nil end
+  if final ~= '1' then return 'unfinal' end
+  local p = redis.call('HMGET', prev, 'st', 'digest', 'block')
+  if p[1] then
+    if not closed(p[1]) then return 'already' end
+    if p[3] and tonumber(p[3]) > block then return 'stale' end
+    if p[1] == 'dead' and (p[2] == digest or tonumber(p[3]) == block) then return 'dead' end
+  elseif not (at_mark and tonumber(w[2]) == generation - 1) then
+    return 'gap'
+  end
+  return nil
+end
+
+-- Close a due occurrence: the workflow's watermark moves, its places are free again.
+local function close(rec, wf, key, block)
+  local r = redis.call('HMGET', rec, 'kind', 'nextRun', 'gen')
+  local w = redis.call('HMGET', wf, 'open', 'now_open', 'block')
+  if r[1] == 'due' then redis.call('HSET', wf, 'last', r[2], 'gen', r[3]) end
+  if not w[3] or tonumber(w[3]) < tonumber(block) then redis.call('HSET', wf, 'block', block) end
+  if w[1] == key then redis.call('HDEL', wf, 'open') end
+  if w[2] == key then redis.call('HDEL', wf, 'now_open') end
+end

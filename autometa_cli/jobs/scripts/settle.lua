@@ -1,0 +1,64 @@
+-- settle(key, proof): what a finalized block says about the record's (sender, nonce). Any worker may bring the proof.
+-- Starts with its deleting writes, so that it also works on a Redis that is full.
+--   KEYS[1] {q}:epoch  [2] {q}:occurrence:<key> HASH  [3] {q}:workflow:… HASH  [4] {q}:sender:…:nonces HASH
+--       [5] {q}:open ZSET  [6] {q}:inflight:<holder> LIST  [7] {q}:history STREAM  [8] {q}:delayed ZSET  [9] {q}:dead ZSET
+--   ARGV[1] run  [2] key  [3] sender  [4] nonce  [5] verdict  [6] final block  [7] transaction hash or ''  [8] holder
+--       [9] envelope  [10] attempts allowed  [11] delay of a retry (ms)  [12] text  [13] TTL of a settled record (s)
+--       [14] history length  [15] fee paid (wei)
+--   verdict executed | action_failed: our call was mined with its event · reverted: our call was mined and reverted ·
+--           refused: our self-transfer was mined, made because every endpoint refused the call for good ·
+--           cancelled: our self-transfer was mined, for another reason · foreign: somebody else's, and the occurrence was not executed ·
+--           uncertain: somebody else's, and nobody can tell
+--   answer  ok, st · already, st · moved (holder changed: read the record again) · recovery
+if not guard() then return {'recovery', seq()} end
+local key, verdict, block = ARGV[2], ARGV[5], ARGV[6]
+local r = redis.call('HMGET', KEYS[2], 'st', 'sender', 'nonce', 'holder', 'attempts', 'unwanted', 'spent',
+  'workflow', 'kind', 'n')
+local st = r[1] or ''
+if not (st == 'signed' or st == 'cancelling' or st == 'bound') or r[2] ~= ARGV[3] or r[3] ~= ARGV[4] then
+  return {'already', seq(), st}
+end
+if r[4] ~= ARGV[8] then return {'moved', seq(), r[4]} end
+
+redis.call('LREM', KEYS[6], 1, ARGV[9])
+redis.call('HDEL', KEYS[4], ARGV[4])
+redis.call('ZREM', KEYS[5], key)
+for i = 0, tonumber(r[10] or '0') - 1 do redis.call('HDEL', KEYS[2], 'raw:' .. i, 'fee:' .. i) end
+local attempts = tonumber(r[5] or '0')
+local to
+if verdict == 'executed' or verdict == 'action_failed' then
+  to = 'settled'
+elseif verdict == 'reverted' or verdict == 'refused' then
+  attempts = attempts + 1
+  to = attempts < tonumber(ARGV[10]) and 'delayed' or 'dead'
+elseif verdict == 'uncertain' then
+  to = 'dead'
+elseif r[9] == 'noop' then
+  to = 'settled'
+else
+  to = (verdict == 'cancelled' and r[6] == '1') and 'skipped' or 'delayed'
+end
+local now = now_ms()
+redis.call('HSET', KEYS[2], 'st', to, 'holder', '', 'attempts', text(attempts), 'outcome', verdict, 'block', block,
+  'tx', ARGV[7], 'text', ARGV[12], 'fee_paid', ARGV[15], 'spent', (r[7] or '') .. ARGV[3] .. ':' .. ARGV[4] .. ' ')
+redis.call('HINCRBY', KEYS[2], 'fence', 1)
+if to == 'delayed' then
+  -- The next binding counts its attempts from 0 again; what was sent stays readable in `spent` and history.
+  for i = 0, tonumber(r[10] or '0') - 1 do redis.call('HDEL', KEYS[2], 'hash:' .. i, 'what:' .. i) end
+  redis.call('HDEL', KEYS[2], 'sender', 'nonce', 'n', 'bound_block', 'unwanted')
+  redis.call('HSET', KEYS[2], 'reason', verdict)
+  redis.call('ZADD', KEYS[8], text(now + tonumber(ARGV[11])), key)
+  if redis.call('HGET', KEYS[3], 'open') == key then redis.call('HDEL', KEYS[3], 'open') end
+else
+  redis.call('HSET', KEYS[2], 'closed_at', text(now))
+  close(KEYS[2], KEYS[3], key, block)
+  if to == 'dead' then
+    redis.call('HSET', KEYS[2], 'reason', verdict)
+    redis.call('ZADD', KEYS[9], text(now), key)
+  else
+    redis.call('EXPIRE', KEYS[2], ARGV[13])
+  end
+end
+redis.call('XADD', KEYS[7], 'MAXLEN', '~', ARGV[14], '*', 'key', key, 'workflow', r[8] or '', 'st', to,
+  'outcome', verdict, 'tx', ARGV[7], 'block', block, 'fee', ARGV[15], 'text', ARGV[12])
+return {'ok', advance(), to}
