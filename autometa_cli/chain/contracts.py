@@ -12,7 +12,7 @@ from eth_hash.auto import keccak
 
 from autometa_cli.chain.blocks import Log, Receipt
 from autometa_cli.chain.encodings import BadEncoding
-from autometa_cli.chain.faults import RpcFault, is_revert
+from autometa_cli.chain.faults import RpcFault, is_revert, revert_data
 from autometa_cli.chain.interfaces import (
     Codec,
     ContractInterface,
@@ -50,6 +50,9 @@ ROLE_IDS: Mapping[str, bytes] = MappingProxyType(
         "WORKER_ROLE": keccak(b"WORKER_ROLE"),
     }
 )
+
+#: Selector of `Error(string)`, in which Solidity wraps the reason of a `require`.
+ERROR_STRING = bytes.fromhex("08c379a0")
 
 # Calls of one `Registry.get_many` that are made at a time: enough to fill the batches under way, few
 # enough not to hold a task for each workflow of a large registry.
@@ -94,6 +97,7 @@ class Registry:
         functions = interface("WorkflowRegistry").functions
         self._get = functions["getWorkflow"]
         self._total = functions["totalWorkflows"]
+        self._missing = interface("WorkflowRegistry").errors["WorkflowNotFound"].selector
 
     async def get(self, view: View, id: int) -> Workflow | None:
         """The workflow, or None where it was deleted or never made.
@@ -105,7 +109,7 @@ class Registry:
         try:
             output = await view.call(self.address, self._get.encode(id))
         except RpcFault as fault:
-            if is_revert(fault):
+            if self._not_found(fault):
                 return None
             raise
         return self._workflow(id, output)
@@ -151,6 +155,12 @@ class Registry:
             active=active,
             gas_budget=budget,
         )
+
+    def _not_found(self, fault: RpcFault) -> bool:
+        # A revert without data, or with a reason string, is taken for it as well: older registries have
+        # those. A panic, or another contract's error, is not.
+        data = revert_data(fault)
+        return is_revert(fault) and (data is None or data[:4] in (self._missing, ERROR_STRING))
 
     def _none_here(self) -> ConfigError:
         return ConfigError(

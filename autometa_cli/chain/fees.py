@@ -95,7 +95,7 @@ def bump(offer: FeeQuote, max_fee_wei: int | None = None, now: FeeQuote | None =
 
 
 def capped(offer: FeeQuote, cap: int | None) -> FeeQuote:
-    """An offer cut to the cap (wei per gas), where that still covers base fee and tip. Raises FeeCapReached."""
+    """An offer cut to the cap (wei per gas) while that covers base fee and tip. Raises FeeCapReached."""
     if cap is None or offer.max_fee <= cap:
         return offer
     needed = offer.base_fee + offer.priority_fee

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from autometa_cli.chain.contracts import ROLE_IDS
+from autometa_cli.chain.contracts import ERROR_STRING, ROLE_IDS
 from autometa_cli.chain.encodings import BadEncoding
 from autometa_cli.chain.faults import RpcFault, is_revert, revert_data
 from autometa_cli.chain.interfaces import Codec, CustomError, interface
@@ -21,7 +21,6 @@ from autometa_cli.units import hex0x
 
 __all__ = ["Revert", "explain", "explain_fault", "is_revert", "revert_data"]
 
-_ERROR = bytes.fromhex("08c379a0")  # Error(string)
 _PANIC = bytes.fromhex("4e487b71")  # Panic(uint256)
 _PANICS: Mapping[int, str] = {
     0x01: "an assertion failed",
@@ -97,7 +96,7 @@ def explain(data: bytes | None, message: str = "", contract: str | None = None) 
         )
     selector = data[:4]
     try:
-        if selector == _ERROR:
+        if selector == ERROR_STRING:
             return _reason(_error_string(data[4:]), contract)
         if selector == _PANIC:
             code = int(Codec(("uint256",), "the panic").decode(data[4:])[0])
