@@ -29,6 +29,7 @@ from autometa_cli.devnet.node import AnvilProcess
 from autometa_cli.devnet.server import ValkeyProcess
 from autometa_cli.errors import AutometaError
 from autometa_cli.options import BY_NAME
+from tests.network import LiveNetwork
 from tests.runner import Cli
 
 _KEPT = ("AUTOMETA_ANVIL", "AUTOMETA_VALKEY")
@@ -87,3 +88,9 @@ def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AnvilProcess]:
         unavailable(f"{error.message} {error.hint}")
     yield node
     node.stop()
+
+
+@pytest.fixture
+def network(anvil: AnvilProcess, redis_url: str) -> LiveNetwork:
+    """Our contracts, freshly deployed and wired on that chain, with accounts of their own; an empty Redis."""
+    return LiveNetwork.on(anvil, redis_url)
