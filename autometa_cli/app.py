@@ -20,7 +20,8 @@ from typer.core import TyperCommand
 from typer.main import get_command
 
 from autometa_cli import __version__
-from autometa_cli.commands.context import Common, EnvFileOption, Group, JsonOption, common, examples
+from autometa_cli.commands.context import Common, EnvFileOption, JsonOption, common
+from autometa_cli.commands.help import App, Group, examples
 from autometa_cli.console import Console
 from autometa_cli.errors import AutometaError, ExitCode, UsageProblem
 from autometa_cli.secrets import mask, scrub
@@ -87,17 +88,21 @@ def load_command(name: str) -> Any:
     return command
 
 
-root = typer.Typer(
+root = App(
     name="autometa",
     cls=Root,
-    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
     epilog=examples(
         "autometa demo                      # see it all, locally, in a minute",
         "autometa --env-file .env.devnet queue len",
         "autometa wallet balance --json     # every command takes --json",
-    ),
+    )
+    + """
+
+Exit codes:
+  0 done, 1 failed, 2 wrong usage or a needed --yes, 3 configuration or keys,
+  4 not permitted on chain, 5 Redis or RPC unreachable, 6 reverted,
+  7 still pending, 8 a check answered no, 130 interrupted""",
 )
 
 

@@ -25,7 +25,7 @@
   A check that answers no raises `CheckNegative`, or prints its result and then `raise typer.Exit(8)`.
 - An option that overrides a variable: `begin(as_json, env_file, POLL_INTERVAL=seconds)` (None: not given).
 - A single command (`worker`, `scheduler`, `demo`) is `app = single_command(function, epilog=...)`.
-- Help texts are rich markup: a literal `[` is `\\[` (`examples` escapes by itself). At most 76 a line.
+- Help texts are plain text, wrapped to the terminal; examples stay as they are: at most 76 characters a line.
 - Sub-nouns (`queue dead list`): `app.add_typer(command_group("…"), name="dead")`.
 """
 
@@ -39,16 +39,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from typer.core import TyperGroup
 
+from autometa_cli.commands.help import COMMON_PANEL, App, examples
 from autometa_cli.console import Console
 
 if TYPE_CHECKING:
     from autometa_cli.config import Settings
 
-Result = TypeVar("Result")
+__all__ = [
+    "DryRunOption",
+    "EnvFileOption",
+    "JsonOption",
+    "State",
+    "YesOption",
+    "begin",
+    "command_group",
+    "examples",
+    "single_command",
+]
 
-COMMON_PANEL = "Common options"
+Result = TypeVar("Result")
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document.", rich_help_panel=COMMON_PANEL)
@@ -121,48 +131,19 @@ def begin(as_json: bool = False, env_file: Path | None = None, **overrides: obje
     return State(Console(json=as_json or before.json), env_file or before.env_file, given)
 
 
-class Group(TyperGroup):
-    """A group of commands that shows its help when no command is named."""
-
-    #: A person who types only `autometa` gets help; a script whose `$SUBCOMMAND` is empty must not succeed.
-    exit_code_without_command = 2
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Shows the help where nothing was given."""
-        if not args and not ctx.resilient_parsing:
-            text = ctx.get_help()
-            if text:
-                typer.echo(text, color=ctx.color)
-            raise typer.Exit(self.exit_code_without_command)
-        return super().parse_args(ctx, args)
-
-
 def command_group(help: str, *, epilog: str | None = None) -> typer.Typer:
     """A noun, to which commands are added with `@app.command(...)`."""
 
     def callback() -> None:
         """Nothing: it makes a group of an app that has only one command."""
 
-    group = typer.Typer(
-        cls=Group,
-        help=help,
-        epilog=epilog,
-        add_completion=False,
-        rich_markup_mode="rich",
-        pretty_exceptions_enable=False,
-    )
+    group = App(help=help, epilog=epilog, add_completion=False)
     group.callback(help=help)(callback)
     return group
 
 
 def single_command(function: Callable[..., None], *, epilog: str) -> typer.Typer:
     """A command without a noun."""
-    single = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+    single = App(add_completion=False)
     single.command(epilog=epilog)(function)
     return single
-
-
-def examples(*lines: str) -> str:
-    """The examples of a command, for its `epilog`: one command a line, with `# why` where it helps."""
-    escaped = (line.replace("\\", "\\\\").replace("[", "\\[") for line in lines)
-    return "[bold]Examples[/bold]\n" + "\n".join(f"  {line}" for line in escaped)

@@ -62,7 +62,7 @@ def address(key: KeyOption = Key.worker, as_json: JsonOption = False, env_file: 
 )
 def balance(
     account: Annotated[
-        str | None, typer.Argument(metavar="[ADDRESS]", help="Any address; without one, the worker's.")
+        str | None, typer.Argument(metavar="ADDRESS", help="Any address; without one, the worker's.")
     ] = None,
     key: KeyOption = Key.worker,
     minimum: Annotated[
