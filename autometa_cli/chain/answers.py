@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from autometa_cli import foreignjson
 from autometa_cli.chain.sendanswers import is_rate_limit
 from autometa_cli.chain.transport import TransportFailure
 
@@ -32,7 +32,7 @@ def read_answers(
         TransportFailure: nothing in it is an answer; `refused` is set where the batch as such was refused.
     """
     try:
-        answer = json.loads(content)
+        answer = foreignjson.loads(content)
     except (ValueError, RecursionError):
         answer = None
     if refusal is not None and not _has_answers(answer):

@@ -6,6 +6,7 @@ import json
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
+from autometa_cli import foreignjson
 from autometa_cli.chain.triggers import COMPARATORS, PriceTrigger, Trigger, WalletTrigger
 from autometa_cli.chain.words import BadEncoding, checked_uint
 from autometa_cli.units import from_wei, scale
@@ -88,7 +89,7 @@ def _object(data: bytes, what: str) -> dict[str, Any]:
         return fields
 
     try:
-        value = json.loads(
+        value = foreignjson.loads(
             data.decode("utf-8"), parse_float=number, parse_constant=constant, object_pairs_hook=members
         )
     except BadEncoding:
