@@ -69,6 +69,8 @@ class Account:
         signer: the key.
         network: for fees, symbol and links.
         max_fee_wei: cap in wei per gas.
+        timeout: seconds to wait for a receipt.
+        on_signed: told the signed bytes before anything leaves, to write down or show their hash.
         clock, sleep: seconds; replaced in tests.
     """
 
@@ -79,6 +81,8 @@ class Account:
         network: Network,
         *,
         max_fee_wei: int | None = None,
+        timeout: float = 120.0,
+        on_signed: Callable[[SignedBytes], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -86,6 +90,8 @@ class Account:
         self.signer = signer
         self.network = network
         self._max_fee_wei = max_fee_wei
+        self._timeout = timeout
+        self._on_signed = on_signed
         self._clock = clock
         self._sleep = sleep
 
@@ -118,7 +124,7 @@ class Account:
         value: int = 0,
         *,
         gas: int | None = None,
-        timeout: float = 120.0,  # noqa: ASYNC109 - it ends in StillPending, not in a cancellation
+        timeout: float | None = None,  # noqa: ASYNC109 - it ends in StillPending, not in a cancellation
         contract: str | None = None,
         nonce: int | None = None,
         on_signed: Callable[[SignedBytes], None] | None = None,
@@ -126,12 +132,10 @@ class Account:
         """Simulate, sign once, send, and wait for the receipt. Never signs with another nonce.
 
         Args:
-            to: None to create a contract.
+            to, contract: as in `simulate`.
             gas: gas limit; 1.2 times what the simulation needs where not given.
-            timeout: seconds to wait for the receipt.
-            contract: name of the contract that is called, for messages.
             nonce: the one to use; the account's pending count where not given.
-            on_signed: told the signed bytes before anything leaves, to write down or show their hash.
+            timeout, on_signed: instead of the account's own.
 
         Raises:
             NotPermitted, Reverted: it would revert (nothing was sent), or was mined and did.
@@ -149,9 +153,10 @@ class Account:
             count = await self.rpc.request("eth_getTransactionCount", (self.address, "pending"))
             nonce = quantity(count, "the account's nonce")
         signed = self.signer.sign(self._transaction(to, data, value, gas, fees, nonce))
-        if on_signed is not None:
-            on_signed(signed)
-        receipt = await self._deliver(signed, timeout)
+        tell = on_signed or self._on_signed
+        if tell is not None:
+            tell(signed)
+        receipt = await self._deliver(signed, self._timeout if timeout is None else timeout)
         if receipt.status != 1:
             raise await self._reverted(to, data, value, gas, receipt, contract)
         return Sent(
