@@ -23,7 +23,6 @@ from autometa_cli.executor.head import Counts, Head, Heads
 from autometa_cli.executor.ledger import Hold, Ledger
 from autometa_cli.executor.proof import Ruling, Tampered, rule
 from autometa_cli.executor.sender import Sender
-from autometa_cli.jobs.occurrence import Occurrence
 from autometa_cli.jobs.record import SIGNED_STATES, Attempt, Record
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ class _Tracked:
     hold: Hold | None
     sent_at: float
     signed_at: float
+    since: float
     mined: bool = False
     blocked: str = ""
 
@@ -82,6 +82,21 @@ class Tracker:
     def __contains__(self, key: str) -> bool:
         return key in self._tracked
 
+    def held(self) -> int:
+        """How many of them this worker holds."""
+        return sum(1 for tracked in self._tracked.values() if tracked.hold)
+
+    def oldest(self) -> float:
+        """Seconds since the oldest of this worker's unmined transactions was first signed; 0 when there is none."""
+        now = asyncio.get_running_loop().time()
+        waiting = [t.since for t in self._tracked.values() if t.hold and not t.mined]
+        return now - min(waiting) if waiting else 0.0
+
+    def forget_holds(self) -> None:
+        """This worker was buried: it watches on, but may write to none of them."""
+        for tracked in self._tracked.values():
+            tracked.hold = None
+
     @property
     def trouble(self) -> str:
         """Why some transaction cannot go on by itself, or ""."""
@@ -91,7 +106,9 @@ class Tracker:
         """Watch a record. `sent`: its last attempt has just been broadcast; else it will be at the next tick."""
         now = asyncio.get_running_loop().time()
         long_ago = now - 10 * self._rebroadcast_after
-        self._tracked[record.key] = _Tracked(record, hold, sent_at=now if sent else long_ago, signed_at=now)
+        self._tracked[record.key] = _Tracked(
+            record, hold, sent_at=now if sent else long_ago, signed_at=now, since=now
+        )
 
     async def discover(self, me: str, living: Iterable[str]) -> None:
         """Watch open records that nobody alive watches. Raises redis.exceptions.RedisError."""
@@ -205,7 +222,7 @@ class Tracker:
     async def _unwanted(self, record: Record, head: Head) -> str | None:
         """Why a call that is not mined must not be sent again: the workflow is not what was signed any more."""
         workflow = await self._registry.get(head.view, record.workflow)
-        why = unwanted(_occurrence(record), workflow)
+        why = unwanted(record.occurrence, workflow)
         if why or workflow is None:
             return why[0] if why else "gone"
         self._sender.verify(record, record.attempts_sent[-1])
@@ -316,13 +333,6 @@ class Tracker:
         self._funds.free(tracked.record.key)
         self._sender.forget(tracked.record)
         self._closed(tracked.record.key, state, verdict)
-
-
-def _occurrence(record: Record) -> Occurrence:
-    now_id = record.id if record.kind == "now" else None
-    return Occurrence(
-        record.chain, record.executor, record.workflow, record.next_run, record.generation, now_id
-    )
 
 
 def _call_arguments(attempt: Attempt) -> tuple[int, bytes, int, str, int]:

@@ -12,6 +12,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from autometa_cli import foreignjson
 from autometa_cli.errors import AutometaError
 from autometa_cli.jobs.occurrence import Occurrence
 from autometa_cli.units import UINT256_MAX, from_hex
@@ -29,7 +30,7 @@ class BadJob(AutometaError):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a payload asks for. `workflow`, `next_run`, `id` and `occurrence` steer; the rest is compared with the chain.
+    """What a payload asks for. `workflow`, `next_run`, `id` and `occurrence` steer; the rest is compared.
 
     Attributes:
         raw: the element, byte for byte.
@@ -100,7 +101,7 @@ def _object(raw: bytes) -> dict[str, Any]:
     if len(raw) > MAX_PAYLOAD_BYTES:
         raise BadJob(f"the payload has {len(raw)} bytes, more than {MAX_PAYLOAD_BYTES}")
     try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_no_twins)
+        value = foreignjson.loads(raw.decode("utf-8"), object_pairs_hook=_no_twins)
     except UnicodeDecodeError as error:
         raise BadJob(f"the payload is not UTF-8 (byte {error.start})") from None
     except RecursionError:

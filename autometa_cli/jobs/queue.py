@@ -259,10 +259,16 @@ class JobQueue:
                 return generation
             generation += 1
 
-    async def retreat(self, worker: str, raw: bytes) -> None:
-        """Put an element that was not adopted back to the head."""
+    async def retreat(self, worker: str, element: bytes, raw: bytes | None = None) -> None:
+        """Put an element back to the head, as it was taken; `raw` where the element is an envelope without record."""
         k = self.keys
-        await self.scripts.call("retreat", [k.epoch, k.inflight(worker), k.pending], [raw])
+        await self.scripts.call(
+            "retreat", [k.epoch, k.inflight(worker), k.pending], [element, element if raw is None else raw]
+        )
+
+    async def discard(self, worker: str, envelope: bytes) -> None:
+        """Forget an envelope whose record went on without this worker."""
+        await self.redis.lrem(self.keys.inflight(worker), 1, envelope)
 
     async def entomb(self, worker: str, raw: bytes, reason: str, text: str) -> str:
         """Bury an element that is no job, as it is; its record key."""

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from autometa_cli import foreignjson
 from autometa_cli.jobs.job import envelope
-from autometa_cli.jobs.occurrence import label
+from autometa_cli.jobs.occurrence import Occurrence, label
 
 #: States in which a record may still lead to a transaction.
 OPEN_STATES = frozenset({"queued", "delayed", "claimed", "bound", "signed", "cancelling"})
@@ -65,6 +66,18 @@ class Record:
     def label(self) -> str:
         """For people."""
         return label(self.key)
+
+    @property
+    def occurrence(self) -> Occurrence:
+        """What it is the record of; only for kinds `due` and `now`."""
+        return Occurrence(
+            self.chain,
+            self.executor,
+            self.workflow,
+            self.next_run,
+            self.generation,
+            now_id=self.id if self.kind == "now" else None,
+        )
 
     @property
     def envelope(self) -> bytes:
@@ -136,7 +149,7 @@ def fees_json(max_fee: int, priority_fee: int) -> bytes:
 
 def _fees(stored: bytes) -> dict[str, int]:
     try:
-        value: dict[str, Any] = json.loads(stored)
+        value: dict[str, Any] = foreignjson.loads(stored)
         return {"max_fee": int(value["max"]), "priority_fee": int(value["tip"])}
     except (ValueError, KeyError, TypeError):
         return {"max_fee": 0, "priority_fee": 0}  # shrunk after settlement

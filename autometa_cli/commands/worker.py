@@ -1,0 +1,89 @@
+"""`autometa worker`: take jobs and execute them on chain, each once."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin, examples, single_command
+
+if TYPE_CHECKING:
+    from autometa_cli.worker import JobWorker
+
+
+def worker(
+    burst: Annotated[
+        bool, typer.Option("--burst", help="Leave when nothing is left to do, rather than waiting for more.")
+    ] = False,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            "--concurrency",
+            min=1,
+            max=10_000,
+            help="Jobs held at a time, from claim to settlement [MAX_CONCURRENT_EXECUTIONS].",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    env_file: EnvFileOption = None,
+) -> None:
+    """Run a worker: take jobs and execute them on chain.
+
+    Runs until it is told to stop. SIGTERM or Ctrl-C: it takes no more
+    jobs, waits until what it sent is final, and leaves with 0. A second
+    one: it leaves at once with 130; nothing is lost, another worker (or
+    the next start) goes on.
+    """
+    state = begin(as_json, env_file, MAX_CONCURRENT_EXECUTIONS=concurrency)
+    from autometa_cli.telemetry import logs
+
+    logs.configure(state.settings.log_format, state.settings.log_level)
+    summary = state.run(_run(state, burst))
+    state.console.result(summary, "")
+
+
+async def _run(state: State, burst: bool) -> dict[str, Any]:
+    from autometa_cli.chain.rpc import Rpc
+    from autometa_cli.jobs.connection import redis_errors
+    from autometa_cli.jobs.queue import JobQueue
+    from autometa_cli.scheduling.triggers import Triggers
+    from autometa_cli.worker import JobWorker
+
+    settings = state.settings
+    settings.require("REGISTRY_ADDRESS", "ACTIONEXECUTOR_ADDRESS", "FEEESCROW_ADDRESS")
+    signer = settings.worker_key().load(chain_id=settings.chain_id)
+    async with Rpc.of(settings) as rpc, redis_errors(settings.redis_url), JobQueue.of(settings) as queue:
+        running = JobWorker(settings, queue, rpc, signer, Triggers())
+        _on_signals(running)
+        await running.start(burst=burst)
+        return {"worker": running.id, "address": signer.address, "closed": dict(running.closed)}
+
+
+def _on_signals(running: JobWorker) -> None:
+    """The first signal asks the worker to leave, the second ends the process."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    told = False
+
+    def stop() -> None:
+        nonlocal told
+        if told and task is not None:
+            task.cancel()
+        told = True
+        running.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+
+
+app = single_command(
+    worker,
+    epilog=examples(
+        "autometa worker",
+        "autometa worker --burst                 # do what is there, then leave",
+        "autometa --env-file .env.devnet worker --concurrency 64",
+    ),
+)

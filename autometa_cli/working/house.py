@@ -1,0 +1,157 @@
+"""Is a worker's own house in order? While it is not, no job is taken, and everybody can see why (I6, I9)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.encodings import BadEncoding
+from autometa_cli.chain.faults import RpcFault
+from autometa_cli.errors import ConfigError, RpcUnreachable
+from autometa_cli.executor.head import CLOCK_BLOCKS
+from autometa_cli.units import duration, from_wei
+
+if TYPE_CHECKING:
+    from autometa_cli.chain.view import View
+    from autometa_cli.config import Settings
+    from autometa_cli.executor.head import Head
+    from autometa_cli.executor.tracker import Tracker
+
+_log = logging.getLogger(__name__)
+
+#: A trouble that a single job met is believed for this long, seconds; then one job tries again.
+_BELIEVED_SECONDS = 5.0
+#: Less gas money than this much gas at the present fee cannot execute anything.
+_LEAST_GAS = 100_000
+
+
+class House:
+    """The list of present troubles, by code. Each is logged when it comes and when it goes.
+
+    Attributes:
+        paused: why the operator paused the queue, or "".
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._troubles: dict[str, tuple[str, float]] = {}
+        self._paused = ""
+        self.report("start", "starting up", quiet=True)
+
+    @property
+    def in_order(self) -> bool:
+        """May jobs be taken?"""
+        self._expire()
+        return not self._troubles and not self._paused
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """Code to text."""
+        self._expire()
+        return {code: text for code, (text, _) in self._troubles.items()}
+
+    @property
+    def paused(self) -> str:
+        """Why the operator paused the queue, or ""."""
+        return self._paused
+
+    @paused.setter
+    def paused(self, reason: str) -> None:
+        if reason != self._paused:
+            _log.info("the queue is paused: %s" if reason else "the queue is not paused any more%s", reason)
+        self._paused = reason
+
+    def summary(self) -> str:
+        """All troubles in one line, or ""."""
+        return "; ".join(self.troubles.values())
+
+    def report(self, code: str, text: str, *, lasts: float | None = None, quiet: bool = False) -> None:
+        """Something is wrong; `lasts` seconds, or until `settle`."""
+        if code not in self._troubles and not quiet:
+            _log.warning("taking no jobs: %s", text)
+        self._troubles[code] = (text, self._clock() + lasts if lasts else float("inf"))
+
+    def settle(self, code: str) -> None:
+        """That is mended."""
+        if self._troubles.pop(code, None) and code != "start":
+            _log.info("mended (%s)%s", code, "" if self._troubles else "; taking jobs again")
+
+    def job_met(self, code: str, text: str) -> None:
+        """A job was refused for a reason that is ours; believed for a moment."""
+        self.report(code, text, lasts=_BELIEVED_SECONDS)
+
+    def redis_failed(self, error: Exception) -> None:
+        """Redis is away or refuses."""
+        self.report("redis", f"Redis: {error}")
+
+    def redis_answers(self) -> None:
+        """Redis took a beat."""
+        self.settle("redis")
+
+    def rpc_failed(self, error: RpcUnreachable) -> None:
+        """No usable head."""
+        self.report("rpc", error.message)
+
+    def look(self, head: Head, tracker: Tracker) -> None:
+        """Everything that a head tells about our own house."""
+        settings, symbol = self._settings, self._settings.network.symbol
+        self.settle("rpc")
+        self.settle("start")
+        self._either(
+            "no_role", "" if head.permitted else "this worker's key has no WORKER_ROLE on the executor"
+        )
+        self._either("fee_cap", head.too_dear)
+        least = _LEAST_GAS * head.fees.max_fee
+        money = f"this worker's key has {from_wei(head.sender_balance)} {symbol}, less than one transaction may cost"
+        self._either("no_gas_money", money if head.sender_balance < least else "")
+        limit = CLOCK_BLOCKS * settings.network.block_time
+        # A development chain mines when it is asked to, so its head may be old without anybody's clock being wrong.
+        off = abs(head.skew) > limit if not settings.network.local else head.skew < -limit
+        clock = f"Redis's clock and the chain's head differ by {duration(abs(head.skew))}"
+        self._either("clock", clock if off else "")
+        self._either("transaction", tracker.trouble)
+        age = tracker.oldest()
+        stuck = f"the oldest open transaction is not mined for {duration(age)} (TX_TIMEOUT)"
+        self._either("stuck", stuck if age > settings.tx_timeout else "")
+
+    async def check_wiring(self, view: View) -> None:
+        """The executor contract must use the registry and escrow that we know: the policy protects only those.
+
+        Raises:
+            ConfigError: it uses others, or is no executor.
+            RpcUnreachable: the endpoint failed.
+        """
+        executor = self._settings.actionexecutor_address or ""
+        for name, configured in (
+            ("registry", self._settings.registry_address),
+            ("escrow", self._settings.feeescrow_address),
+        ):
+            function = interface("ActionExecutor").functions[name]
+            try:
+                found = str(function.decode(await view.call(executor, function.encode()))[0])
+            except (BadEncoding, RpcFault):
+                raise ConfigError(
+                    f"there is no ActionExecutor at {executor}",
+                    "check ACTIONEXECUTOR_ADDRESS, and that NETWORK or CHAIN_ID is the chain it was deployed on",
+                ) from None
+            if found.lower() != (configured or "").lower():
+                variable = "REGISTRY_ADDRESS" if name == "registry" else "FEEESCROW_ADDRESS"
+                raise ConfigError(
+                    f"the ActionExecutor at {executor} uses the {name} {found}, {variable} says {configured}",
+                    f"set {variable} to the one that the executor uses",
+                )
+
+    def _either(self, code: str, text: str) -> None:
+        if text:
+            self.report(code, text)
+        else:
+            self.settle(code)
+
+    def _expire(self) -> None:
+        now = self._clock()
+        for code in [code for code, (_, until) in self._troubles.items() if until <= now]:
+            del self._troubles[code]

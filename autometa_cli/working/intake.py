@@ -1,0 +1,172 @@
+"""What a worker does with one element of the queue, from the raw bytes to the broadcast."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from autometa_cli.errors import RpcUnreachable
+from autometa_cli.executor.check import Refusal, contradiction, digest, unwanted
+from autometa_cli.executor.executor import Lost
+from autometa_cli.executor.ledger import Hold
+from autometa_cli.jobs.job import BadJob, Job, open_envelope, parse_job
+from autometa_cli.jobs.occurrence import Occurrence, label
+from autometa_cli.jobs.queue import Claim, JobQueue, Sighting
+from autometa_cli.jobs.record import SIGNED_STATES
+
+if TYPE_CHECKING:
+    from autometa_cli.chain.contracts import Workflow
+    from autometa_cli.executor.executor import EVMExecutor
+    from autometa_cli.executor.head import Head
+    from autometa_cli.working.house import House
+
+_log = logging.getLogger(__name__)
+
+
+class Intake:
+    """Elements on their way through one worker.
+
+    Attributes:
+        raws: raw elements being worked on (a multiset: two may be equal).
+        keys: records being worked on.
+    """
+
+    def __init__(self, queue: JobQueue, executor: EVMExecutor, house: House, worker: str) -> None:
+        self._queue = queue
+        self._executor = executor
+        self._house = house
+        self._worker = worker
+        self.raws: Counter[bytes] = Counter()
+        self.keys: set[str] = set()
+
+    async def take(self, raw: bytes) -> None:
+        """Work on a raw element of our in-flight list.
+
+        Raises redis.exceptions.RedisError: it stays in the list, and the worker's audit finds it there.
+        """
+        self.raws[raw] += 1
+        try:
+            claim, workflow, head = await self._claimed(raw)
+        finally:
+            self.raws[raw] -= 1
+            self.raws += Counter()  # drop what reached zero
+        if claim is not None and head is not None:
+            await self._execute(claim, workflow, head)
+
+    async def resume(self, element: bytes) -> None:
+        """Go on with an envelope of ours that nobody works on: the same path as a new claim, from where it stands."""
+        opened = open_envelope(element)
+        if opened is None:
+            return
+        id, key, raw = opened
+        record = await self._queue.record(key)
+        if record is None:
+            await self._queue.retreat(self._worker, element, raw)
+        elif record.holder != self._worker:
+            await self._queue.discard(self._worker, element)
+        elif record.state in SIGNED_STATES:
+            if key not in self._executor.tracker:
+                self._executor.tracker.add(record, Hold(key, self._worker, record.fence), sent=False)
+        else:
+            claim = Claim(
+                parse_job(raw), record.occurrence, id, self._worker, record.fence, record.state == "bound"
+            )
+            try:
+                head = await self._executor.heads.current()
+                workflow = await self._executor.registry.get(head.view, record.workflow)
+            except RpcUnreachable as error:
+                await self._rpc_failed(error, claim)
+            else:
+                await self._execute(claim, workflow, head)
+
+    async def _claimed(self, raw: bytes) -> tuple[Claim | None, Workflow | None, Head | None]:
+        try:
+            job = parse_job(raw)
+        except BadJob as error:
+            key = await self._queue.entomb(self._worker, raw, "unreadable", error.message)
+            _log.warning("buried as %s: %s", key, error.message)
+            return None, None, None
+        try:
+            head = await self._executor.heads.current()
+            workflow = await self._executor.registry.get(head.view, job.workflow)
+            claim = await self._adopt(job, workflow, head)
+        except RpcUnreachable as error:
+            self._house.rpc_failed(error)
+            await self._queue.retreat(self._worker, raw)
+            return None, None, None
+        return claim, workflow, head
+
+    async def _adopt(self, job: Job, workflow: Workflow | None, head: Head) -> Claim | None:
+        occurrence, id = await self._executor.identify(job, workflow)
+        wrong = contradiction(job, workflow)
+        if wrong and await self._queue.record(occurrence.key) is None:
+            # No record is made for it: a lie must not stand in the way of the true occurrence.
+            key = await self._queue.entomb(self._worker, job.raw, "mismatch", wrong)
+            _log.warning("buried as %s: %s", key, wrong)
+            return None
+        answer = await self._queue.adopt(
+            self._worker, job, occurrence, id, await self._sighting(occurrence, workflow, head)
+        )
+        if not isinstance(answer, Claim) and answer.word == "unfinal":
+            # Nobody may open a generation on what may still be reorganised away; the scheduler will, when it is final.
+            closed = occurrence.at_generation(max(0, occurrence.generation - 1))
+            answer = await self._queue.adopt(
+                self._worker, job, closed, id, Sighting(head.number, False, digest(workflow))
+            )
+        if isinstance(answer, Claim):
+            if wrong:
+                await self._release(answer, Refusal("dead", "mismatch", wrong, block=head.final_number))
+                return None
+            return answer
+        if answer.word in ("stale", "recovery"):
+            await asyncio.sleep(self._executor.heads.patience)
+            await self._queue.retreat(self._worker, job.raw)
+        elif answer.word in ("duplicate", "twin"):
+            _log.info(
+                "%s dropped: it is %s", label(occurrence.key), answer.rest[0] if answer.rest else "there"
+            )
+        return None
+
+    async def _sighting(self, occurrence: Occurrence, workflow: Workflow | None, head: Head) -> Sighting:
+        if occurrence.generation:
+            finally_ = await self._executor.registry.get(head.final, occurrence.workflow)
+            if unwanted(occurrence, finally_) is None:
+                return Sighting(head.final_number, True, digest(finally_))
+        return Sighting(head.number, False, digest(workflow))
+
+    async def _execute(self, claim: Claim, workflow: Workflow | None, head: Head) -> None:
+        self.keys.add(claim.key)
+        try:
+            result = await self._executor.execute_workflow(claim, workflow, head)
+        except RpcUnreachable as error:
+            await self._rpc_failed(error, claim)
+        else:
+            if isinstance(result, Refusal):
+                await self._release(claim, result)
+            elif isinstance(result, Lost):
+                _log.info("%s: %s", label(claim.key), result.why)
+        finally:
+            self.keys.discard(claim.key)
+
+    async def _rpc_failed(self, error: RpcUnreachable, claim: Claim) -> None:
+        self._house.rpc_failed(error)
+        if claim.key not in self._executor.tracker:  # else it is signed, and the tracker goes on with it
+            await self._release(claim, Refusal("queued", "rpc", error.message))
+
+    async def _release(self, claim: Claim, refusal: Refusal) -> None:
+        if refusal.trouble:
+            self._house.job_met(refusal.reason, refusal.text)
+        level = logging.WARNING if refusal.to == "dead" or refusal.hold else logging.INFO
+        _log.log(level, "%s: %s (%s): %s", label(claim.key), refusal.to, refusal.reason, refusal.text)
+        await self._executor.ledger.release(
+            claim,
+            refusal.to,
+            refusal.reason,
+            refusal.text,
+            sender=self._executor.address,
+            block=refusal.block,
+            delay=refusal.delay,
+            hold=refusal.hold,
+        )
