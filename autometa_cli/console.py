@@ -10,7 +10,8 @@ from __future__ import annotations
 import io
 import json as json_module
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -137,7 +138,7 @@ class Console:
         """Names and values, one a line, for `result`."""
         from rich.table import Table
 
-        grid = Table.grid(padding=(0, 1))
+        grid = Table.grid(padding=(0, 2))
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")
         for name, value in pairs:
@@ -164,12 +165,16 @@ class Console:
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
-    def live(self, render: Callable[[], RenderableType], *, refresh_per_second: float = 4) -> Live:
-        """A view on stderr that is drawn again and again: a context manager. Without a terminal only its last
-        state is printed."""
+    @contextmanager
+    def live(self, render: Callable[[], RenderableType], *, refresh_per_second: float = 4) -> Iterator[Live]:
+        """A view on stderr that is drawn again and again. Without a terminal only its last state is printed."""
         from rich.live import Live
 
-        return Live(get_renderable=render, console=self._rich_stderr(), refresh_per_second=refresh_per_second)
+        screen = self._rich_stderr()
+        with Live(get_renderable=render, console=screen, refresh_per_second=refresh_per_second) as view:
+            yield view
+        if not screen.is_terminal:
+            screen.print()  # rich leaves the last line open
 
     def _say(self, text: str, *, prefix: str = "", style: str = "") -> None:
         from rich.text import Text
