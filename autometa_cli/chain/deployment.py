@@ -48,6 +48,15 @@ class Deployed:
     executor: str
     sent: Mapping[Step, Sent]
 
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """The same, by the contracts' names."""
+        return {
+            "WorkflowRegistry": self.registry,
+            "FeeEscrow": self.escrow,
+            "ActionExecutor": self.executor,
+        }
+
 
 class Deployment:
     """Deploys and wires the contracts with one account, which becomes their admin.
@@ -155,7 +164,7 @@ class Deployment:
             nonce = await self._nonce(view, step)
             if nonce is None:
                 continue
-            self._notify(step.sentence)
+            self._notify(step.title)
             sent[step] = await self.account.send(
                 to,
                 data,

@@ -34,11 +34,11 @@ class Step:
         return "grant" if self.role else "deploy"
 
     @property
-    def sentence(self) -> str:
+    def title(self) -> str:
         """What it does, for people."""
         if not self.role:
-            return f"Deploying {self.contract}"
-        return f"Giving {self.role} on {self.contract} to {self.holder}"
+            return f"Deploy {self.contract}"
+        return f"Give {self.role} on {self.contract} to {self.holder}"
 
     @property
     def key(self) -> str:

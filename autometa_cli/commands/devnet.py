@@ -120,7 +120,8 @@ def down(
     state = begin(as_json, env_file)
     devnet = _devnet(state, directory)
     stopped = devnet.down()
-    state.console.result({"stopped": stopped, "directory": str(devnet.directory)}, "")
+    if state.console.json:
+        state.console.result({"stopped": stopped, "directory": str(devnet.directory)})
     if stopped:
         state.console.success("the devnet is stopped; its chain and its queue are gone")
     else:
@@ -160,32 +161,25 @@ def _devnet(state: State, directory: Path | None) -> Devnet:
 
 
 def _fields(state: State, info: DevnetInfo) -> RenderableType:
-    public = info.public()
-    pairs = [("chain", f"{info.rpc_url} (id {info.chain_id}, a block every {info.block_time:g} s)")]
-    pairs += [
-        ("queue", info.redis_url),
-        ("settings", str(info.env_file or "–")),
-        ("directory", str(info.directory)),
-    ]
-    for group in ("contracts", "test_contracts", "accounts"):
-        pairs += list(public[group].items())
-    return state.console.fields(pairs)
+    chain = f"{info.rpc_url} (id {info.chain_id}, a block every {info.block_time:g} s)"
+    return state.console.fields([("chain", chain), ("queue", info.redis_url), *_places(info)])
 
 
 def _seen(state: State, seen: Status) -> RenderableType:
-    servers = [("chain", seen.anvil), ("queue", seen.valkey)]
     pairs: list[tuple[str, Any]] = [("condition", seen.condition)]
-    pairs += [("block", seen.block_number)] if seen.block_number is not None else []
-    for name, server in servers:
+    if seen.block_number is not None:
+        pairs.append(("block", seen.block_number))
+    for name, server in (("chain", seen.anvil), ("queue", seen.valkey)):
         if server is not None:
-            pid = f"process {server['pid']}" if server["pid"] else "not running"
-            pairs.append((name, f"{pid}, port {server['port']}, log {server['log']}"))
-    if seen.info is not None:
-        public = seen.info.public()
-        pairs.append(("settings", str(public["env_file"] or "–")))
-        for group in ("contracts", "test_contracts", "accounts"):
-            pairs += list(public[group].items())
-    return state.console.fields(pairs)
+            process = f"process {server['pid']}" if server["pid"] else "not running"
+            pairs.append((name, f"{process}, port {server['port']}, log {server['log']}"))
+    return state.console.fields(pairs + ([] if seen.info is None else _places(seen.info)))
+
+
+def _places(info: DevnetInfo) -> list[tuple[str, Any]]:
+    public = info.public()
+    addresses = {**public["contracts"], **public["test_contracts"], **public["accounts"]}
+    return [("settings", info.env_file), ("directory", info.directory), *addresses.items()]
 
 
 def _trouble(seen: Status) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import platform
 import re
@@ -10,11 +9,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
+from autometa_cli.devnet.filelock import locked
 from autometa_cli.errors import AutometaError, Unreachable
 
 #: The version that is installed where none is found. Tested with it.
@@ -125,9 +123,10 @@ def _installed(version: str, notify: Notify) -> Path:
     binary = home / "node_modules" / "@foundry-rs" / f"anvil-{target}" / "bin" / "anvil"
     if os.access(binary, os.X_OK):  # complete, because it was renamed into place
         return binary
+    busy = f"another process has been installing anvil into {cache} for long"
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with _lock(cache / f"anvil-{version}.lock"):
+        with locked(cache / f"anvil-{version}.lock", wait=LOCK_SECONDS, otherwise=busy):
             if not os.access(binary, os.X_OK):
                 _install(f"@foundry-rs/anvil-{target}@{version}", home, binary.relative_to(home), notify)
     except OSError as fault:
@@ -146,23 +145,6 @@ def _platform() -> str:
             f"build it from source, then {_BY_PATH}",
         )
     return PLATFORMS[here]
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    with path.open("a") as file:
-        deadline = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise AnvilMissing(
-                        f"another process has been installing anvil for long ({path})"
-                    ) from None
-                time.sleep(0.1)
-        yield
 
 
 def _install(package: str, home: Path, binary: Path, notify: Notify) -> None:

@@ -77,8 +77,10 @@ async def _deploy(anvil: AnvilProcess, accounts: Mapping[str, DevnetAccount]) ->
             for name, account in accounts.items()
         }
         admin, owner = (Account(rpc, signers[name], here) for name in ("admin", "owner"))
+        memory = anvil.directory / "deployment.json"
+        memory.unlink(missing_ok=True)  # of a start that was cut short: its chain is gone
         journal = Journal(
-            anvil.directory / "deployment.json",
+            memory,
             chain_id=anvil.chain_id,
             genesis=await rpc.genesis_hash(),
             deployer=admin.address,
@@ -89,7 +91,7 @@ async def _deploy(anvil: AnvilProcess, accounts: Mapping[str, DevnetAccount]) ->
             workers=[account.address for name, account in accounts.items() if name.startswith("worker")],
         )
         deployed, test_contracts = await asyncio.gather(deployment.run(), _deploy_test_contracts(owner))
-        journal.path.unlink()  # nobody resumes the deployment of a devnet
+        memory.unlink()
         anvil.set_balance(deployed.executor, EXECUTOR_WEI)
         await _pay_in(owner, deployed, test_contracts["TestToken"])
     return Contents(deployed.registry, deployed.escrow, deployed.executor, test_contracts, accounts)

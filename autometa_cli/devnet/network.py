@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from autometa_cli.devnet.anvil_binary import VERSION, find
+from autometa_cli.devnet.filelock import locked
 from autometa_cli.devnet.info import DevnetInfo, env_file_owner, write_env_file
 from autometa_cli.devnet.node import AnvilProcess
 from autometa_cli.devnet.process import adopt, saved_process
@@ -282,21 +281,9 @@ class Devnet:
         except OSError as fault:
             raise AutometaError(f"cannot make {self.directory}: {fault.strerror}") from fault
 
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        with (self.directory / "lock").open("a") as file:
-            deadline = time.monotonic() + LOCK_SECONDS
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() >= deadline:
-                        raise AutometaError(
-                            f"another `autometa devnet` is at work in {self.directory}"
-                        ) from None
-                    time.sleep(0.05)
-            yield
+    def _lock(self) -> AbstractContextManager[None]:
+        busy = f"another `autometa devnet` is at work in {self.directory}"
+        return locked(self.directory / "lock", wait=LOCK_SECONDS, otherwise=busy)
 
 
 def _info(saved: dict[str, Any] | None) -> DevnetInfo | None:
