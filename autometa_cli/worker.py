@@ -25,12 +25,12 @@ import redis.exceptions as rex
 from autometa_cli import __version__
 from autometa_cli.errors import AutometaError, ConfigError, RpcUnreachable
 from autometa_cli.executor.executor import EVMExecutor
-from autometa_cli.working.house import House
-from autometa_cli.working.intake import Intake
 from autometa_cli.jobs.connection import RunChanged
 from autometa_cli.jobs.epoch import LedgerInDoubt
 from autometa_cli.jobs.job import open_envelope
 from autometa_cli.jobs.workers import BEAT_SECONDS, DEAD_AFTER_SECONDS, new_worker_id
+from autometa_cli.working.house import House
+from autometa_cli.working.intake import Intake
 
 if TYPE_CHECKING:
     from autometa_cli.chain.rpc import Rpc

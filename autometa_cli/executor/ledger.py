@@ -157,13 +157,9 @@ class Ledger:
         return Hold(record.key, worker, answer.rest[0]) if answer.word in ("ok", "already") else None
 
     async def note(self, key: str, **facts: str | int) -> None:
-        """Facts for people (broadcast answers, mined blocks). Decides nothing, so it is not fenced.
-
-        Nothing is written to a record that is gone: it would come back without a state and without an end.
-        """
-        name = self._keys.occurrence(key)
-        if await self._queue.redis.exists(name):
-            await self._queue.redis.hset(name, mapping={k: str(v) for k, v in facts.items()})
+        """Facts for people (broadcast answers, mined blocks). They decide nothing, so this is not fenced."""
+        pairs = [part for name, value in facts.items() for part in (name, str(value))]
+        await self._scripts.call("note", [self._keys.epoch, self._keys.occurrence(key)], pairs)
 
     async def open_keys(self) -> list[str]:
         """Keys of all records that hold a nonce, whoever holds them."""

@@ -251,10 +251,12 @@ class JobQueue:
         """Which generation a payload for this due time means now: the open one, else the next that may be opened."""
         k = self.keys
         watermark = k.workflow(occurrence.chain, occurrence.executor, occurrence.workflow)
-        last, gen = await self.redis.hmget(watermark, "last", "gen")
+        last, gen = await self.scripts.command("HMGET", watermark, "last", "gen")
         generation = int(gen) + 1 if last is not None and last.decode() == str(occurrence.next_run) else 0
         while True:
-            state = await self.redis.hget(k.occurrence(occurrence.at_generation(generation).key), "st")
+            state = await self.scripts.command(
+                "HGET", k.occurrence(occurrence.at_generation(generation).key), "st"
+            )
             if state is None or state.decode() not in ("settled", "skipped", "dead"):
                 return generation
             generation += 1
@@ -322,4 +324,4 @@ class JobQueue:
 
     async def record(self, key: str) -> Record | None:
         """One ledger record."""
-        return read_record(key, await self.redis.hgetall(self.keys.occurrence(key)))
+        return read_record(key, await self.scripts.command("HGETALL", self.keys.occurrence(key)))

@@ -19,6 +19,10 @@ Argument = str | bytes | int
 _PIPELINE = 200
 
 
+#: Script (None: a plain command), arguments, and whom to tell.
+_Waiting = tuple[str | None, list[Any], "asyncio.Future[Any]"]
+
+
 class Answer(NamedTuple):
     """What a script said: a word, the ledger's sequence number after it, and the rest as texts."""
 
@@ -52,7 +56,7 @@ class Scripts:
 
     def __init__(self, redis: Client) -> None:
         self._redis = redis
-        self._waiting: list[tuple[str, list[Any], asyncio.Future[Any]]] = []
+        self._waiting: list[_Waiting] = []
         self._flush: asyncio.Task[None] | None = None
         self.run = ""
         self.seen = 0
@@ -63,14 +67,21 @@ class Scripts:
         Raises:
             redis.exceptions.RedisError: the server is away or refuses; the script may or may not have run.
         """
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((name, [len(keys), *keys, self.run, *args], future))
-        if self._flush is None or self._flush.done():
-            self._flush = asyncio.create_task(self._send())
-        raw = await future
+        raw = await self._put(name, [len(keys), *keys, self.run, *args])
         answer = Answer(raw[0].decode(), int(raw[1]), tuple(part.decode() for part in raw[2:]))
         self.seen = max(self.seen, answer.seq)
         return answer
+
+    async def command(self, *command: Argument) -> Any:
+        """A plain Redis command, in the same pipeline. Raises redis.exceptions.RedisError."""
+        return await self._put(None, list(command))
+
+    async def _put(self, script: str | None, arguments: list[Any]) -> Any:
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((script, arguments, future))
+        if self._flush is None or self._flush.done():
+            self._flush = asyncio.create_task(self._send())
+        return await future
 
     async def _send(self) -> None:
         await asyncio.sleep(0)  # let everybody who is ready join this pipeline
@@ -88,7 +99,7 @@ class Scripts:
                     if not future.done():
                         future.set_exception(error)
 
-    async def _run(self, batch: list[tuple[str, list[Any], asyncio.Future[Any]]]) -> None:
+    async def _run(self, batch: list[_Waiting]) -> None:
         replies = await self._pipeline(batch)
         missing = [
             item for item, reply in zip(batch, replies, strict=True) if isinstance(reply, rex.NoScriptError)
@@ -97,15 +108,18 @@ class Scripts:
             if item not in missing:
                 _give(item[2], reply)
         if missing:
-            for name in {item[0] for item in missing}:
+            for name in {item[0] for item in missing if item[0]}:
                 await self._redis.script_load(source(name))
             for item, reply in zip(missing, await self._pipeline(missing), strict=True):
                 _give(item[2], reply)
 
-    async def _pipeline(self, batch: list[tuple[str, list[Any], asyncio.Future[Any]]]) -> list[Any]:
+    async def _pipeline(self, batch: list[_Waiting]) -> list[Any]:
         pipe = self._redis.pipeline(transaction=False)
         for name, arguments, _ in batch:
-            pipe.execute_command("EVALSHA", _sha(name), *arguments)
+            if name is None:
+                pipe.execute_command(*arguments)
+            else:
+                pipe.execute_command("EVALSHA", _sha(name), *arguments)
         return list(await pipe.execute(raise_on_error=False))
 
 
