@@ -60,7 +60,7 @@ class Console:
             data: for `--json`: plain values, lists, mappings with string keys, dataclasses, Decimal, bytes
                 (as 0x hex). Amounts and anything that may reach 2**53 must come as decimal strings.
             render: for people: a text or rich renderable, or a function that makes one (called only when
-                it is shown). None prints `data` plainly: one `key  value` line each.
+                it is shown). An empty text prints nothing; None prints `data` plainly, one `key  value` a line.
         """
         if self.json:
             self._result_printed = True
@@ -70,7 +70,8 @@ class Console:
         if shown is None:
             shown = self.fields(data.items()) if isinstance(data, Mapping) else str(data)
         if isinstance(shown, str):
-            self._write(printable(shown))
+            if shown:
+                self._write(printable(shown))
             return
         from rich.console import Console as RichConsole
 

@@ -113,10 +113,13 @@ class State:
         return settings
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Runs a coroutine to its end. Ctrl-C cancels it, and the command ends with 130."""
+        """Runs a coroutine to its end. Ctrl-C cancels it; cancelled, the command ends with 130."""
         import asyncio
 
-        return asyncio.run(work)
+        try:
+            return asyncio.run(work)
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
 
 
 def begin(as_json: bool = False, env_file: Path | None = None, **overrides: object) -> State:

@@ -1,0 +1,157 @@
+"""`autometa config show` and `check`."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from eth_account import Account
+
+from autometa_cli.options import OPTIONS
+from tests.runner import Cli, Result
+
+KEY = "0x" + secrets.token_hex(32)
+ADDRESS = Account.from_key(KEY).address
+SECRETS = {
+    "WORKER_PRIVATE_KEY": KEY,
+    "REDIS_URL": "redis://:hunter22@h.example:6379/1",
+    "RPC_URLS": "https://h.example/v2/s3cr3t-key",
+    "OWNER_KEYSTORE_PASSWORD": "open sesame",
+    "ADMIN_KEY_COMMAND": "vault read s3cr3t",
+}
+
+
+def by_name(result: Result) -> dict[str, dict[str, Any]]:
+    return {entry["name"]: entry for entry in result.json["variables"]}
+
+
+def assert_no_secret(result: Result) -> None:
+    for word in (KEY[2:10], "hunter22", "s3cr3t", "sesame"):
+        assert word not in result.stdout + result.stderr
+
+
+def test_show_as_json_lists_every_variable(cli: Cli) -> None:
+    result = cli("config", "show", "--json")
+
+    assert result.json["env_file"] is None
+    assert [entry["name"] for entry in result.json["variables"]] == [option.name for option in OPTIONS]
+    assert by_name(result)["REGISTRY_ADDRESS"] == {
+        "name": "REGISTRY_ADDRESS",
+        "value": "0x87bb7A86E657f1dDd2e84946545b6686935E3a56",
+        "origin": "network preset",
+        "secret": False,
+        "group": "Contracts",
+        "help": "WorkflowRegistry contract",
+    }
+    assert by_name(result)["MAX_FEE_GWEI"]["value"] is None
+
+
+def test_show_as_text_leaves_out_what_is_not_set(cli: Cli) -> None:
+    short, everything = cli("config", "show"), cli("config", "show", "--all")
+
+    assert "MAX_FEE_GWEI" not in short.stdout
+    assert "MAX_FEE_GWEI" in everything.stdout
+    assert len(everything.stdout.splitlines()) == len(OPTIONS) + 1
+
+
+def test_show_tells_where_a_value_comes_from(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("MAX_RETRIES=4\nQUEUE_NAME=q\n")
+
+    shown = by_name(cli("config", "show", "--json", env={"QUEUE_NAME": "w"}))
+
+    assert (shown["MAX_RETRIES"]["value"], shown["MAX_RETRIES"]["origin"]) == ("4", ".env")
+    assert (shown["QUEUE_NAME"]["value"], shown["QUEUE_NAME"]["origin"]) == ("w", "environment")
+
+
+def test_show_hides_every_secret(cli: Cli) -> None:
+    for arguments in ((), ("--json",), ("--all",)):
+        result = cli("config", "show", *arguments, env=SECRETS)
+        assert result.code == 0
+        assert_no_secret(result)
+    shown = by_name(cli("config", "show", "--json", env=SECRETS))
+    assert shown["WORKER_PRIVATE_KEY"]["value"] == "(hidden)"
+    assert shown["REDIS_URL"]["value"] == "redis://h.example:6379/1"
+    assert shown["RPC_URLS"]["value"] == "https://h.example/…"
+
+
+def test_show_works_when_values_are_wrong(cli: Cli) -> None:
+    result = cli("config", "show", env={"POLL_INTERVAL": "never", "NETWORK": "moonbas", "QUEUE_NAME": KEY})
+
+    assert result.code == 0
+    assert "never" in result.stdout
+    assert_no_secret(result)
+
+
+def test_check_of_a_sound_configuration(cli: Cli) -> None:
+    result = cli("config", "check", "--json", env={"WORKER_PRIVATE_KEY": KEY})
+
+    assert (result.code, result.json["ok"]) == (0, True)
+    worker = next(f for f in result.json["findings"] if f["variable"] == "WORKER_PRIVATE_KEY")
+    assert worker == {
+        "level": "ok",
+        "variable": "WORKER_PRIVATE_KEY",
+        "message": f"the key of {ADDRESS}",
+        "hint": None,
+    }
+    assert cli("config", "check").code == 0
+
+
+def test_check_names_everything_that_is_wrong(cli: Cli) -> None:
+    wrong = {"REGISTRY_ADDRESS": "0x742d35Cc6634C0532925a3b844Bc9e7595f0bEb", "POLL_INTERVAL": "0"}
+
+    result = cli("config", "check", env=wrong)
+    as_json = cli("config", "check", "--json", env=wrong)
+
+    assert result.code == as_json.code == 3
+    assert "REGISTRY_ADDRESS has 41 characters, an address has 42" in result.stdout
+    assert "POLL_INTERVAL is '0'" in result.stdout
+    assert as_json.json["ok"] is False
+    broken = [finding for finding in as_json.json["findings"] if finding["level"] == "error"]
+    assert [finding["variable"] for finding in broken] == ["REGISTRY_ADDRESS", "POLL_INTERVAL"]
+
+
+def test_check_reads_the_keys(cli: Cli, tmp_path: Path) -> None:
+    wrong = {
+        "WORKER_PRIVATE_KEY": KEY[:-2],
+        "ADMIN_PRIVATE_KEY_FILE": str(tmp_path / "nowhere"),
+        "OWNER_PRIVATE_KEY": "0x" + "0" * 64,
+    }
+
+    result = cli("config", "check", env=wrong)
+
+    assert result.code == 3
+    assert "WORKER_PRIVATE_KEY has 62 characters after 0x" in result.stdout
+    assert "nowhere cannot be read: No such file or directory" in result.stdout
+    assert "OWNER_PRIVATE_KEY is all zeros" in result.stdout
+    assert_no_secret(result)
+
+
+def test_check_tells_of_a_password_without_a_keystore(cli: Cli) -> None:
+    result = cli("config", "check", env={"OWNER_KEYSTORE_PASSWORD": "open sesame"})
+
+    assert result.code == 3
+    assert "OWNER_KEYSTORE_PASSWORD is set, but not OWNER_KEYSTORE" in result.stdout
+    assert_no_secret(result)
+
+
+def test_check_warns_without_failing(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text(f"WORKER_PRIVATE_KEY={KEY}\nREGISTRY_ADRESS=0x12\nOTHER=1\n")
+    file.chmod(0o644)
+
+    result = cli("config", "check", "--json")
+
+    levels = [(finding["level"], finding["message"]) for finding in result.json["findings"]]
+    assert result.code == 0
+    assert ("note", ".env also sets REGISTRY_ADRESS, OTHER, which autometa does not use") in levels
+    warnings = [message for level, message in levels if level == "warning"]
+    assert any("did you mean REGISTRY_ADDRESS?" in message for message in warnings)
+    assert any("chmod 600" in message for message in warnings)
+
+
+def test_env_file_that_is_missing(cli: Cli) -> None:
+    for arguments in (("config", "show"), ("config", "check")):
+        result = cli(*arguments, "--env-file", "nowhere.env")
+        assert (result.code, result.stdout) == (3, "")
+        assert "nowhere.env does not exist" in result.stderr
