@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import redis.exceptions as rex
 
 from autometa_cli import __version__
+from autometa_cli.chain.fees import FeeCapReached
 from autometa_cli.errors import AutometaError, ConfigError, RpcUnreachable
 from autometa_cli.executor.executor import EVMExecutor
 from autometa_cli.jobs.connection import RunChanged
@@ -240,6 +241,11 @@ class JobWorker:
                 await self._queue.workers.reap(self.id, self._dead_after)
                 members = await self._queue.workers.members()
                 await tracker.discover(self.id, [m.id for m in members if not m.buried])
+                await tracker.fill_gap(self.id, await self._executor.heads.current())
+            except RpcUnreachable as error:
+                self.house.rpc_failed(error)
+            except FeeCapReached as error:
+                self.house.job_met("fee_cap", error.message)
             except rex.RedisError as error:
                 self.house.redis_failed(error)
             await asyncio.sleep(_TEND_SECONDS)

@@ -83,6 +83,7 @@ class EVMExecutor:
             rpc,
             queue.redis,
             settings.network,
+            chain_id=settings.chain_id,
             sender=signer.address,
             executor=executor,
             confirmations=settings.confirmations,

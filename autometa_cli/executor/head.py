@@ -83,6 +83,7 @@ class Heads:
         redis: Client,
         network: Network,
         *,
+        chain_id: int,
         sender: str,
         executor: str,
         confirmations: int | None,
@@ -91,6 +92,7 @@ class Heads:
         self._rpc = rpc
         self._redis = redis
         self.network = network
+        self.chain_id = chain_id
         self._sender = sender
         self._executor = executor
         self._confirmations = confirmations

@@ -156,6 +156,21 @@ class Ledger:
         )
         return Hold(record.key, worker, answer.rest[0]) if answer.word in ("ok", "already") else None
 
+    async def fill_gap(
+        self, worker: str, chain: int, sender: str, counts: Counts, *, final: int
+    ) -> tuple[Record, Hold] | None:
+        """A record for the sender's next nonce, where nobody holds it and signed ones above wait for it."""
+        k, nonce = self._keys, counts.latest
+        key = f"noop:{chain}:{sender.lower()}:{nonce}"
+        answer = await self._scripts.call(
+            "fill_gap",
+            [k.epoch, k.workers, k.occurrence(key), k.sender(chain, sender), k.freed(chain, sender),
+             k.nonces(chain, sender), k.open],
+            [worker, key, sender, nonce, counts.latest, counts.final, chain, final],
+        )  # fmt: skip
+        record = await self._queue.record(key) if answer.word == "ok" else None
+        return (record, Hold(key, worker, answer.rest[0])) if record else None
+
     async def note(self, key: str, **facts: str | int) -> None:
         """Facts for people (broadcast answers, mined blocks). They decide nothing, so this is not fenced."""
         pairs = [part for name, value in facts.items() for part in (name, str(value))]

@@ -84,8 +84,9 @@ class Sender:
         self, hold: Hold, record: Record, now: FeeQuote, reason: str, *, unwanted: bool
     ) -> Record | None:
         """A self-transfer at the record's nonce; what is mined of the two decides. Raises FeeCapReached."""
-        last = record.attempts_sent[-1]
-        fees = bump(_fees(last, now), self._max_fee, now)
+        fees = now
+        if record.attempts_sent:
+            fees = bump(_fees(record.attempts_sent[-1], now), self._max_fee, now)
         signed = self._signer.sign(self._fields(record, record.sender, b"", _TRANSFER_GAS, fees))
         answer = await self._ledger.write_cancel(
             hold, record, signed.raw, signed.hash, fees, reason, unwanted=unwanted

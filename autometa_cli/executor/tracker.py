@@ -119,15 +119,26 @@ class Tracker:
             record = await self._queue.record(key)
             if record is None or record.nonce is None or (record.holder in alive and record.holder != me):
                 continue
-            if record.state in SIGNED_STATES:
+            if record.state in SIGNED_STATES or record.kind == "noop":
                 own = record.sender == self._sender.address and record.holder != me
                 hold = await self._ledger.takeover(record, me) if own else None
                 record = await self._queue.record(key) if own else record
-                if record and record.state in SIGNED_STATES:
+                if record and record.state in (*SIGNED_STATES, "bound"):
                     _log.info("%s: taking over a transaction of %s", record.label, record.sender)
                     if record.holder == me and hold is None:
                         hold = Hold(key, me, record.fence)
                     self.add(record, hold, sent=False)
+
+    async def fill_gap(self, worker: str, head: Head) -> None:
+        """Use up a nonce of our key that nobody holds while signed ones above it wait (REVIEW H12)."""
+        found = await self._ledger.fill_gap(
+            worker, self._heads.chain_id, self._sender.address, head.counts, final=head.final_number
+        )
+        if found is None:
+            return
+        record, hold = found
+        _log.warning("nonce %s of %s was given back and is waited for: filling it", record.nonce, record.sender)
+        self.add(record, hold, sent=False)
 
     async def tick(self, head: Head) -> None:
         """Look at all of them at one block. Raises RpcUnreachable, redis.exceptions.RedisError."""
@@ -152,6 +163,8 @@ class Tracker:
             except Tampered as error:
                 tracked.blocked = f"{tracked.record.label}: the ledger was tampered with: {error}"
                 _log.error("%s", tracked.blocked)
+        elif tracked.record.kind == "noop" and tracked.record.state == "bound":
+            await self._cancel(tracked, head, "gap", unwanted=True)
         elif tracked.record.state not in SIGNED_STATES:
             await self._refresh(tracked)
         elif nonce < counts.latest:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 CLEARED_KEPT_SECONDS = 24 * 3600
 #: A record that says queued for this long and is in no list is pushed again, milliseconds.
 LOST_AFTER_MS = 10 * 60 * 1000
+#: The record key in a raw element, as `Job.for_list` writes it. One that is overlooked is only pushed twice.
+_OCCURRENCE_FIELD = re.compile(rb'"occurrence"\s*:\s*"([^"\\]{1,300})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +177,14 @@ class JobQueue:
     # -- once-only enqueue ----------------------------------------------------------------------------
 
     async def enqueue(self, occurrence: Occurrence, raw: bytes, seen: Sighting) -> Answer:
-        """Put one occurrence on the list unless it was ever opened: `ok`, `already`, `stale`, `unfinal` or `dead`.
+        """Put one occurrence on the list unless it was ever opened.
 
         A generation that is closed leads to the next one, where a finalized block shows the same nextRun again.
+
+        Returns:
+            `ok` (queued now), `already` (it is open), `stale` (seen at a block before one that closed it),
+            `unfinal` (it was closed; only a finalized sighting may open it again), `dead` (it is in the
+            dead-letter list and nothing changed since), `gap`, or `recovery`.
         """
         k, first = self.keys, occurrence
         watermark = k.workflow(first.chain, first.executor, first.workflow)
@@ -190,19 +199,10 @@ class JobQueue:
                 [now.key, element, seen.block, int(seen.final), now.chain, now.executor, now.workflow,
                  str(now.next_run), generation, seen.digest],
             )  # fmt: skip
-            state = answer.rest[0] if answer.rest else ""
-            if answer.word != "already" or state not in ("", "settled", "skipped", "dead"):
+            following = answer.rest[1] if answer.word == "already" else ""
+            if not following:
                 return answer
-            following = await self._next_generation(watermark, first, generation)
-            if following == generation:
-                return answer
-            generation = following
-
-    async def _next_generation(self, watermark: str, occurrence: Occurrence, closed: int) -> int:
-        last, generation = await self.redis.hmget(watermark, "last", "gen")
-        if last is not None and last.decode() == str(occurrence.next_run):
-            return max(closed, int(generation)) + 1
-        return closed + 1
+            generation = int(following)
 
     # -- claiming -------------------------------------------------------------------------------------
 
@@ -287,17 +287,20 @@ class JobQueue:
         """Put delayed records whose time has come on the list; how many."""
         seconds, micros = await self.redis.time()
         now = int(seconds) * 1000 + int(micros) // 1000
-        keys = await self.redis.zrangebyscore(self.keys.delayed, "-inf", now, start=0, num=most)
-        moved = 0
-        for key in (name.decode() for name in keys):
-            record = await self.record(key)
-            element = element_for_list(record.id, key, record.job) if record else b""
-            k = self.keys
-            answer = await self.scripts.call(
-                "promote", [k.epoch, k.delayed, k.occurrence(key), k.pending, k.queued], [key, element]
+        k = self.keys
+        keys = [name.decode() for name in await self.redis.zrangebyscore(k.delayed, "-inf", now, 0, most)]
+        records = await asyncio.gather(*(self.record(key) for key in keys))
+        answers = await asyncio.gather(
+            *(
+                self.scripts.call(
+                    "promote",
+                    [k.epoch, k.delayed, k.occurrence(key), k.pending, k.queued],
+                    [key, element_for_list(record.id, key, record.job) if record else b""],
+                )
+                for key, record in zip(keys, records, strict=True)
             )
-            moved += answer.word == "ok"
-        return moved
+        )
+        return sum(answer.word == "ok" for answer in answers)
 
     async def sweep(self) -> int:
         """Push again what says queued but stands in no list (somebody took or deleted the element); how many."""
@@ -306,21 +309,25 @@ class JobQueue:
         late = await self.redis.zrangebyscore(k.queued, "-inf", int(seconds) * 1000 - LOST_AFTER_MS)
         if not late:
             return 0
-        listed = b"\n".join(await self.redis.lrange(k.pending, 0, -1))
-        pushed = 0
-        for key in (name.decode() for name in late):
-            record = await self.record(key)
-            if record is None:
-                await self.redis.zrem(k.queued, key)
-            elif f'"{key}"'.encode() not in listed:
-                element = element_for_list(record.id, key, record.job)
-                answer = await self.scripts.call(
+        listed = {
+            key for raw in await self.redis.lrange(k.pending, 0, -1) for key in _OCCURRENCE_FIELD.findall(raw)
+        }
+        missing = [name.decode() for name in late if name not in listed]
+        records = await asyncio.gather(*(self.record(key) for key in missing))
+        if unknown := [key for key, record in zip(missing, records, strict=True) if record is None]:
+            await self.redis.zrem(k.queued, *unknown)
+        answers = await asyncio.gather(
+            *(
+                self.scripts.call(
                     "requeue",
-                    [k.epoch, k.queued, k.occurrence(key), k.pending],
-                    [key, element, LOST_AFTER_MS],
+                    [k.epoch, k.queued, k.occurrence(record.key), k.pending],
+                    [record.key, element_for_list(record.id, record.key, record.job), LOST_AFTER_MS],
                 )
-                pushed += answer.word == "ok"
-        return pushed
+                for record in records
+                if record is not None
+            )
+        )
+        return sum(answer.word == "ok" for answer in answers)
 
     async def record(self, key: str) -> Record | None:
         """One ledger record."""

@@ -3,11 +3,23 @@
 --       [5] {q}:workflow:<chain>:<executor>:<id> HASH  [6] {q}:queued ZSET key -> ms
 --   ARGV[1] run  [2] key  [3] raw  [4] block  [5] final 1|0  [6] chain  [7] executor  [8] workflow
 --       [9] nextRun  [10] generation  [11] digest
---   answer  ok | already, st | stale (the mirror is older than what is known) | unfinal | dead | gap | recovery
+--   answer  ok | already, st, and the generation to try next where this one is closed ('' where one is open) |
+--           stale (the mirror is older than what is known) | unfinal | dead | gap | recovery
 if not guard() then return {'recovery', seq()} end
+local function already(st)
+  if st ~= '' and not closed(st) then return {'already', seq(), st, ''} end
+  local following, w = tonumber(ARGV[10]) + 1, redis.call('HMGET', KEYS[5], 'last', 'gen')
+  if w[1] == ARGV[9] then following = math.max(following, tonumber(w[2]) + 1) end
+  return {'already', seq(), st, text(following)}
+end
 local st = redis.call('HGET', KEYS[3], 'st')
-if st then return {'already', seq(), st} end
+if st then return already(st) end
 local no = refusal(KEYS[5], KEYS[4], ARGV[9], ARGV[10], ARGV[4], ARGV[5], ARGV[11])
+if no == 'already' then
+  -- Either this generation was closed, or the one before is open (again).
+  local before = tonumber(ARGV[10]) > 0 and redis.call('HGET', KEYS[4], 'st')
+  return already(before and not closed(before) and before or '')
+end
 if no then return {no, seq(), ''} end
 local now = text(now_ms())
 redis.call('HSET', KEYS[3], 'kind', 'due', 'chain', ARGV[6], 'executor', ARGV[7], 'workflow', ARGV[8],

@@ -73,6 +73,7 @@ end
 -- Close a due occurrence: the workflow's watermark moves, its places are free again.
 local function close(rec, wf, key, block)
   local r = redis.call('HMGET', rec, 'kind', 'nextRun', 'gen')
+  if r[1] == 'noop' then return end
   local w = redis.call('HMGET', wf, 'open', 'now_open', 'block')
   if r[1] == 'due' then redis.call('HSET', wf, 'last', r[2], 'gen', r[3]) end
   if not w[3] or tonumber(w[3]) < tonumber(block) then redis.call('HSET', wf, 'block', block) end
