@@ -69,6 +69,14 @@ class Identity:
         finally:
             os.close(handle)
 
+    def frozen(self) -> bool:
+        """Whether every thread has stopped after SIGSTOP. True as well where that cannot be seen."""
+        try:
+            threads = [path.read_text() for path in Path(f"/proc/{self.pid}/task").glob("*/stat")]
+        except OSError:
+            return False  # a thread ended while we looked
+        return all(stat[stat.rindex(")") + 2] in "TtZX" for stat in threads)
+
     def wait(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds for the end of the process. True if it has ended."""
         deadline = time.monotonic() + timeout

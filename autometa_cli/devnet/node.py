@@ -83,8 +83,8 @@ class AnvilProcess(Server):
         """Whether our anvil answers JSON-RPC."""
         try:
             if self.keep_state and self.state_file.exists():
-                return int(self.request("eth_chainId"), 16) == self.chain_id
-            first = self.request("eth_getBlockByNumber", "0x0", False)
+                return int(self.request("eth_chainId", timeout=1.0), 16) == self.chain_id
+            first = self.request("eth_getBlockByNumber", "0x0", False, timeout=1.0)
             return int(first["baseFeePerGas"], 16) == self._base_fee
         except (RpcUnreachable, TypeError, KeyError, ValueError):
             return False

@@ -165,8 +165,13 @@ class Server(ABC):
         self.identity = None
 
     def pause(self) -> None:
-        """Freeze the server (SIGSTOP): connections stay open and nothing is answered."""
+        """Freeze the server (SIGSTOP): connections stay open and nothing is answered from now on."""
         self._signal(signal.SIGSTOP)
+        deadline = time.monotonic() + 5.0
+        while self.identity is not None and self.running and not self.identity.frozen():
+            if time.monotonic() >= deadline:
+                raise AutometaError(f"{self.name} (process {self._pid}) does not stop")
+            time.sleep(POLL_SECONDS)
 
     def resume(self) -> None:
         """Let a paused server go on."""
