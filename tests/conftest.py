@@ -22,6 +22,7 @@ for _name in ("FORCE_COLOR", "PY_COLORS", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -40,7 +41,7 @@ for _name in list(os.environ):
         del os.environ[_name]
 
 
-def unavailable(reason: str) -> None:
+def unavailable(reason: str) -> NoReturn:
     """Skips the test, or fails it in CI, where everything has to be there."""
     if os.environ.get("CI"):
         pytest.fail(reason)

@@ -2,8 +2,6 @@
 
 import os
 import re
-import shlex
-import shutil
 import signal
 import subprocess
 import time
@@ -13,19 +11,20 @@ from pathlib import Path
 import pytest
 from web3 import HTTPProvider, Web3
 
+from autometa_cli.devnet import anvil_binary
+from autometa_cli.errors import AutometaError
+from tests.conftest import unavailable
+
 from .wired import System
 
 START_LIMIT = 30.0  # seconds
 
 
 def _anvil_command() -> list[str]:
-    if given := os.environ.get("AUTOMETA_ANVIL"):
-        return shlex.split(given)
-    if found := shutil.which("anvil"):
-        return [found]
-    if npx := shutil.which("npx"):
-        return [npx, "--no-install", "anvil"]
-    pytest.fail("the contract tests need anvil: put it on PATH, or its path in AUTOMETA_ANVIL")
+    try:
+        return [str(anvil_binary.find())]
+    except AutometaError as error:
+        unavailable(f"{error.message} {error.hint}")
 
 
 @pytest.fixture(scope="session")
