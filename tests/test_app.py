@@ -110,7 +110,7 @@ def test_every_command_has_common_options_help_and_examples(name: str, cli: Cli)
         assert command.help, title
         assert f"Examples:\n  {title}" in (command.epilog or ""), title
         for parameter in command.params:
-            assert parameter.help, f"{title}: {parameter.name}"
+            assert parameter.help or parameter.hidden, f"{title}: {parameter.name}"
         shown = cli(*path, "--help")
         assert (shown.code, shown.stderr) == (0, ""), title
         assert max(map(len, shown.stdout.splitlines())) <= 80, title
