@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from autometa_cli.chain.contracts import ROLE_IDS
 from autometa_cli.chain.encodings import BadEncoding
 from autometa_cli.chain.interfaces import interface
+from autometa_cli.chain.view import together
 from autometa_cli.errors import AutometaError, ConfigError, UsageProblem
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = [
     "ROLE_IDS",
     "Change",
     "Need",
+    "Wire",
     "change",
     "grant",
     "grant_data",
@@ -29,6 +31,7 @@ __all__ = [
     "revoke",
     "revoke_data",
     "role_id",
+    "wiring",
 ]
 
 #: The roles that each contract knows.
@@ -83,6 +86,7 @@ class Change:
         changed: False where it was so already and nothing was sent.
         holds: whether the account has the role now, as read from the chain afterwards.
         sent: the transaction, None where nothing was sent.
+        gas: what the transaction would need, in a dry run.
     """
 
     contract: str
@@ -91,6 +95,7 @@ class Change:
     changed: bool
     holds: bool
     sent: Sent | None = None
+    gas: int | None = None
 
 
 def role_id(contract: str, role: str) -> bytes:
@@ -132,6 +137,39 @@ async def has_role(view: View, address: str, role: str, account: str) -> bool:
             f"there is no contract with roles at {address}",
             "check the address, and the chain that it was deployed on",
         ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """A need, and whether it is met.
+
+    Attributes:
+        address: of the contract that gives the role, checksummed.
+        account: who should have it, checksummed.
+    """
+
+    need: Need
+    address: str
+    account: str
+    held: bool
+
+
+async def wiring(view: View, addresses: Mapping[str, str], workers: Sequence[str]) -> list[Wire]:
+    """All of `REQUIRED`, as the view's block has it.
+
+    Args:
+        addresses: of the three contracts by name, checksummed.
+        workers: addresses, checksummed; each one needs what workers need.
+
+    Raises:
+        ConfigError, RpcUnreachable: as `has_role`.
+    """
+    holders = {"worker": tuple(dict.fromkeys(workers)), "ActionExecutor": (addresses["ActionExecutor"],)}
+    wanted = [
+        (need, addresses[need.contract], account) for need in REQUIRED for account in holders[need.holder]
+    ]
+    held = await together(*(has_role(view, address, need.role, who) for need, address, who in wanted))
+    return [Wire(*each, held=answer) for each, answer in zip(wanted, held, strict=True)]
 
 
 def grant_data(contract: str, role: str, holder: str) -> bytes:
@@ -182,8 +220,8 @@ async def change(
         return Change(contract, role, holder, changed=False, holds=hold)
     data = grant_data(contract, role, holder) if hold else revoke_data(contract, role, holder)
     if dry_run:
-        await account.simulate(address, data, contract=contract)
-        return Change(contract, role, holder, changed=True, holds=not hold)
+        gas = await account.simulate(address, data, contract=contract)
+        return Change(contract, role, holder, changed=True, holds=not hold, gas=gas)
     sent = await account.send(address, data, contract=contract)
     holds = await has_role(await account.view_after(sent), address, role, holder)
     if holds != hold:

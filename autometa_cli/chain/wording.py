@@ -1,0 +1,73 @@
+"""Triggers and actions in words, for people."""
+
+from __future__ import annotations
+
+from autometa_cli.chain.encodings import (
+    Action,
+    ContractCall,
+    NativeTransfer,
+    PriceTrigger,
+    TimeTrigger,
+    TokenTransfer,
+    Trigger,
+    WalletTrigger,
+)
+from autometa_cli.chain.networks import checksum
+from autometa_cli.chain.tokens import Token
+from autometa_cli.times import relative, utc
+from autometa_cli.units import duration, from_wei
+
+ACTION_KINDS = {NativeTransfer: "native", TokenTransfer: "token", ContractCall: "call"}
+TRIGGER_KINDS = {TimeTrigger: "time", PriceTrigger: "price", WalletTrigger: "wallet"}
+
+
+def action_in_words(action: Action, symbol: str, token: Token | None = None) -> str:
+    """What the executor contract does. Addresses in full.
+
+    Args:
+        symbol: of the native token.
+        token: what the token says about itself, if it was asked.
+    """
+    match action:
+        case NativeTransfer(to, amount):
+            return f"pay {from_wei(amount)} {symbol} to {checksum(to)}"
+        case TokenTransfer(address, to, amount):
+            much = (token or Token(address)).amount(amount)
+            return f"send {much} of the token {checksum(address)} to {checksum(to)}"
+        case ContractCall(target, value, call_data):
+            paying = f", paying {from_wei(value)} {symbol}" if value else ""
+            if len(call_data) < 4:
+                return f"call {checksum(target)} with {len(call_data)} bytes of data{paying}"
+            selector = f"0x{call_data[:4].hex()}"
+            return f"call {selector} on {checksum(target)} with {len(call_data)} bytes of data{paying}"
+
+
+def trigger_in_words(trigger: Trigger, symbol: str, token: Token | None = None) -> str:
+    """What makes a workflow run, apart from its next run. Arguments as of `action_in_words`."""
+    match trigger:
+        case TimeTrigger():
+            return "time"
+        case PriceTrigger(coin, comparator, threshold):
+            return f"while {coin} {comparator} {from_wei(threshold)} USD"
+        case WalletTrigger(direction, address, watched, least):
+            who = checksum(watched) if watched else "its owner"
+            verb = "receives" if direction == "incoming" else "sends"
+            if address is None:
+                return f"when {who} {verb} " + (f"{from_wei(least)} {symbol} or more" if least else symbol)
+            much = f"{(token or Token(address)).amount(least)} or more of " if least else ""
+            return f"when {who} {verb} {much}the token {checksum(address)}"
+
+
+def interval_in_words(seconds: int) -> str:
+    """3600 to `"every 1h"`, 0 to `"once"`."""
+    return f"every {duration(seconds)}" if seconds else "once"
+
+
+def time_in_words(seconds: int, now: int) -> str:
+    """A point in time as UTC and seen from `now`; both in seconds since 1970."""
+    if seconds == 0:
+        return "0 (due at once)"
+    date = utc(seconds)
+    if date is None:
+        return f"{seconds} (after the year 9999)"
+    return f"{date} ({relative(seconds, now)})"
