@@ -119,6 +119,17 @@ class Deployment:
         balance = await view.balance(self.account.address)
         return Plan(tuple(steps), offer.base_fee + offer.priority_fee, balance)
 
+    def check_funds(self, plan: Plan) -> None:
+        """Raise AutometaError if the account cannot pay for what is left."""
+        network = self.account.network
+        if plan.cost <= plan.balance:
+            return
+        raise AutometaError(
+            f"{self.account.address} has {amount(plan.balance, network.symbol)}, "
+            f"the deployment needs about {amount(plan.cost, network.symbol)}",
+            f"test {network.symbol} come from {network.faucet}" if network.faucet else "fund that address",
+        )
+
     async def run(self) -> Deployed:
         """Do what is left. Interrupted, it goes on from there when it is called again with the same journal.
 
@@ -129,8 +140,7 @@ class Deployment:
             RpcUnreachable: no endpoint answered.
         """
         plan = await self.plan()
-        if plan.cost > plan.balance:
-            raise self._too_poor(plan)
+        self.check_funds(plan)
         sent: dict[Step, Sent] = {}
         addresses: dict[str, str] = {}
         for contract in CONTRACTS:
@@ -251,11 +261,3 @@ class Deployment:
         if contract == "ActionExecutor":
             arguments += [addresses["WorkflowRegistry"], addresses["FeeEscrow"]]
         return interface(contract).deploy_data(*arguments)
-
-    def _too_poor(self, plan: Plan) -> AutometaError:
-        network = self.account.network
-        return AutometaError(
-            f"{self.account.address} has {amount(plan.balance, network.symbol)}, "
-            f"the deployment needs about {amount(plan.cost, network.symbol)}",
-            f"test {network.symbol} come from {network.faucet}" if network.faucet else "fund that address",
-        )

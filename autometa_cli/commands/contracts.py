@@ -112,6 +112,7 @@ async def _deploy(
             console.result(document, lambda: _planned(state, plan, network))
             console.status(_summary(plan, network) + "; nothing was sent")
             return
+        deployment.check_funds(plan)
         if (
             not plan.done
             and not network.local

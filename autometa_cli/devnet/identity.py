@@ -104,7 +104,11 @@ def _start_stamp(pid: int) -> str | None:
 
 def _start_stamp_of_ps(pid: int) -> str | None:
     answer = subprocess.run(
-        ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ["ps", "-o", "stat=,lstart=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.defpath, "LC_ALL": "C"},  # the date is compared as text
     )
     state, _, started = answer.stdout.strip().partition(" ")
     return None if answer.returncode or not state or state[0] == "Z" else started.strip()

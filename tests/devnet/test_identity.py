@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from autometa_cli.devnet import identity
 from autometa_cli.devnet.identity import Identity
 
 
@@ -30,10 +32,10 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_living_process_is_known_again(sleeper: subprocess.Popen[bytes]) -> None:
-    identity = Identity.of(sleeper.pid)
-    assert identity is not None
-    assert identity.alive()
-    assert Identity(identity.pid, identity.started).alive()
+    known = Identity.of(sleeper.pid)
+    assert known is not None
+    assert known.alive()
+    assert Identity(known.pid, known.started).alive()
 
 
 def test_a_stranger_with_the_same_pid_is_not_signalled(sleeper: subprocess.Popen[bytes]) -> None:
@@ -45,12 +47,20 @@ def test_a_stranger_with_the_same_pid_is_not_signalled(sleeper: subprocess.Popen
 
 
 def test_an_unreaped_process_counts_as_ended(sleeper: subprocess.Popen[bytes]) -> None:
-    identity = Identity.of(sleeper.pid)
-    assert identity is not None
+    known = Identity.of(sleeper.pid)
+    assert known is not None
     os.kill(sleeper.pid, signal.SIGKILL)
-    until(lambda: not identity.alive())  # nobody has waited for it: it is a zombie
+    until(lambda: not known.alive())  # nobody has waited for it: it is a zombie
     assert Identity.of(sleeper.pid) is None
-    assert not identity.signal(signal.SIGTERM)
+    assert not known.signal(signal.SIGTERM)
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="no ps here")
+def test_the_start_is_known_without_proc(sleeper: subprocess.Popen[bytes]) -> None:
+    started = identity._start_stamp_of_ps(sleeper.pid)
+    assert started
+    assert identity._start_stamp_of_ps(sleeper.pid) == started
+    assert identity._start_stamp_of_ps(2**22 + 1) is None
 
 
 def test_a_pid_that_nobody_has() -> None:
@@ -59,9 +69,9 @@ def test_a_pid_that_nobody_has() -> None:
 
 
 def test_waiting_ends_with_the_time_or_with_the_process(sleeper: subprocess.Popen[bytes]) -> None:
-    identity = Identity.of_child(sleeper)
-    assert identity is not None
-    assert not identity.wait(0.05)
-    assert identity.signal(signal.SIGTERM)
-    assert identity.wait(10)
+    known = Identity.of_child(sleeper)
+    assert known is not None
+    assert not known.wait(0.05)
+    assert known.signal(signal.SIGTERM)
+    assert known.wait(10)
     assert sleeper.returncode == -signal.SIGTERM  # reaped on the way
