@@ -39,7 +39,7 @@ class Lane:
 
     Args:
         exchange: carries a list of calls to the server and finishes each; must not raise.
-        expire: what to do with a call that has waited for longer than `patience`.
+        give_up: ends a call that gets no answer, with the reason.
         limit: exchanges under way at the same time.
         size: gives the largest batch that the server takes at present.
         patience: seconds that a call may wait for its turn.
@@ -48,14 +48,14 @@ class Lane:
     def __init__(
         self,
         exchange: Callable[[list[Call]], Coroutine[Any, Any, None]],
-        expire: Callable[[Call], None],
+        give_up: Callable[[Call, str], None],
         *,
         limit: int,
         size: Callable[[], int],
         patience: float,
     ) -> None:
         self._exchange = exchange
-        self._expire = expire
+        self._give_up = give_up
         self._limit = limit
         self._size = size
         self._patience = patience
@@ -87,7 +87,7 @@ class Lane:
                 if call.future.done():  # its caller has gone
                     continue
                 if call.future.get_loop().time() - call.since > self._patience and not call.tried:
-                    self._expire(call)
+                    self._give_up(call, f"saturated: no turn within {self._patience:g} s")
                     continue
                 calls.append(call)
             if calls:
@@ -96,13 +96,15 @@ class Lane:
                 task.add_done_callback(self._arrived)
 
     def _arrived(self, task: asyncio.Task[None]) -> None:
-        del self._under_way[task]
-        if not task.cancelled():
-            task.result()  # exchanges do not raise; one that does is a defect, and shows in the loop's log
+        calls = self._under_way.pop(task)
         self._depart()
+        if not task.cancelled() and task.exception() is not None:
+            for call in calls:  # a defect of ours must not leave anybody waiting
+                self._give_up(call, "the exchange failed")
+            task.result()  # and shows in the loop's log
 
-    async def close(self, refuse: Callable[[Call], None]) -> None:
-        """Give up every call that waits or is under way, by `refuse`."""
+    async def close(self) -> None:
+        """Give up every call that waits or is under way."""
         calls = [*self._waiting, *(call for group in self._under_way.values() for call in group)]
         self._waiting.clear()
         tasks = list(self._under_way)
@@ -110,4 +112,4 @@ class Lane:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for call in calls:
-            refuse(call)
+            self._give_up(call, "the client was closed")

@@ -55,6 +55,7 @@ class Endpoint:
         self._clean = Scrubber(url).clean
         self._ids = itertools.count(1)
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._verified = chain_id is None
         self._found: int | None = None  # what a server of another chain said
         self._verifying: asyncio.Task[None] | None = None
@@ -62,11 +63,11 @@ class Endpoint:
         # leave every member ambiguous.
         self._batches_work = False
         self._reads = Lane(
-            self._read, self._late, limit=READS_IN_FLIGHT, size=lambda: self.batch_size, patience=timeout
+            self._read, self._give_up, limit=READS_IN_FLIGHT, size=lambda: self.batch_size, patience=timeout
         )
         self._sends = Lane(
             self._send,
-            self._late,
+            self._give_up,
             limit=SENDS_IN_FLIGHT,
             size=lambda: self.batch_size if self._batches_work else 1,
             patience=timeout,
@@ -109,8 +110,8 @@ class Endpoint:
     async def close(self) -> None:
         """Give up what is under way (sends: ambiguous) and close the connections."""
         self._closed = True
-        await self._reads.close(lambda call: self._give_up(call, "the client was closed"))
-        await self._sends.close(lambda call: self._give_up(call, "the client was closed"))
+        await self._reads.close()
+        await self._sends.close()
         if self._verifying is not None:
             await asyncio.wait([self._verifying])
         await self.transport.disconnect()
@@ -119,6 +120,10 @@ class Endpoint:
         if self._closed:
             raise EndpointDown(self.name, "the client was closed")
         loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            if self._loop is not None:
+                raise RuntimeError("an RPC client belongs to the event loop in which it was first used")
+            self._loop = loop
         number = next(self._ids)
         body = f'{{"jsonrpc":"2.0","id":{number},"method":"{method}","params":{_encode(params)}}}'
         call = Call(number, body, loop.create_future(), loop.time(), raw)
@@ -243,9 +248,6 @@ class Endpoint:
         if smaller < self.batch_size:
             self.batch_size = smaller
             _log.info("RPC endpoint %s refused %d calls at once; now %d", self.name, refused, smaller)
-
-    def _late(self, call: Call) -> None:
-        self._give_up(call, f"saturated: {self.timeout:g} s passed before this call had its turn")
 
     def _give_up(self, call: Call, reason: str) -> None:
         if call.raw:

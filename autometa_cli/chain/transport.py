@@ -8,7 +8,6 @@ says nothing of its URL, which may hold an API key: not in `repr`, not in a log,
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
 from contextlib import suppress
@@ -125,8 +124,6 @@ class Transport(AsyncHTTPProvider):
                 headers=self.get_request_headers(),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
-        elif self._session._loop is not asyncio.get_running_loop():
-            raise RuntimeError("an RPC client belongs to the event loop in which it was first used")
         return self._session
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import ClientSession, web
+
+from autometa_cli.chain.rpc import Rpc
 
 #: What a server does with the body of a request: a response, or JSON to answer with.
 Answer = Callable[[Any], Any | Awaitable[Any]]
@@ -112,6 +115,15 @@ class Gateway(Node):
             answer = await response.json()
         answer = self.afterwards(body, answer)
         return await answer if inspect.isawaitable(answer) else answer
+
+
+@asynccontextmanager
+async def client(*answers: Answer, chain_id: int | None = None, **options: Any) -> AsyncIterator[Any]:
+    """A client of one server for each answer: gives `rpc, node, node …`."""
+    async with AsyncExitStack() as stack:
+        nodes = [await stack.enter_async_context(Node(answer)) for answer in answers]
+        rpc = await stack.enter_async_context(Rpc([node.url for node in nodes], chain_id=chain_id, **options))
+        yield rpc, *nodes
 
 
 class Clock:
