@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +9,7 @@ import typer
 
 from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin, command_group, examples
 from autometa_cli.errors import ExitCode
+from autometa_cli.interrupts import ending_like_ctrl_c
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -94,7 +92,7 @@ def up(
         anvil_version=anvil_version or VERSION,
         notify=state.console.status,
     )
-    with _ending_like_ctrl_c():
+    with ending_like_ctrl_c():
         done = devnet.up(rpc_port=rpc_port, redis_port=redis_port, chain_id=chain_id, block_time=block_time)
     if done.discarded:
         state.console.warn(
@@ -195,16 +193,3 @@ def _trouble(seen: Status) -> str:
 
 def _shown(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-@contextmanager
-def _ending_like_ctrl_c() -> Iterator[None]:
-    """A closed terminal or a `kill` ends what is being done as Ctrl-C does, so that it is cleaned up."""
-    kept = {}
-    try:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            kept[number] = signal.signal(number, signal.default_int_handler)
-        yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)

@@ -75,10 +75,10 @@ def find(version: str = VERSION, notify: Notify = lambda _: None) -> Path:
                 f"AUTOMETA_ANVIL is {path}, which does not answer `--version`",
                 "correct it, or unset it to have anvil found or installed",
             )
-        return path
+        return _native(path)
     on_path = shutil.which("anvil")
     if on_path and answers(Path(on_path)):
-        return Path(on_path).absolute()
+        return _native(Path(on_path).absolute())
     return _installed(version, notify)
 
 
@@ -112,6 +112,20 @@ def cache_directory() -> Path:
             "there is no home directory to install anvil into", "set XDG_CACHE_HOME to a directory"
         ) from fault
     return root / "autometa"
+
+
+def _native(anvil: Path) -> Path:
+    """The program itself where npm put a script of Node's in front of it: killing that would leave it running."""
+    target = PLATFORMS.get((sys.platform, platform.machine().lower()))
+    package = anvil.resolve().parent
+    for native in (
+        package.parent / f"anvil-{target}",
+        package / "node_modules" / "@foundry-rs" / f"anvil-{target}",
+    ):
+        binary = native / "bin" / "anvil"
+        if package.name == "anvil" and package.parent.name == "@foundry-rs" and answers(binary):
+            return binary
+    return anvil
 
 
 def _installed(version: str, notify: Notify) -> Path:

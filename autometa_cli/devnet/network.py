@@ -17,6 +17,7 @@ from autometa_cli.devnet.node import AnvilProcess
 from autometa_cli.devnet.process import adopt, saved_process
 from autometa_cli.devnet.server import ValkeyProcess
 from autometa_cli.errors import AutometaError, RpcUnreachable, UsageProblem
+from autometa_cli.interrupts import undisturbed
 from autometa_cli.privatefile import StateFile
 
 DIRECTORY = Path(".autometa") / "devnet"
@@ -160,7 +161,8 @@ class Devnet:
             try:
                 info = self._start(workers)
             except BaseException:
-                self._clear()
+                with undisturbed():
+                    self._clear()
                 raise
             return Up(info, "started", discarded=saved is not None)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from autometa_cli.devnet.identity import POLL_SECONDS, Identity
 from autometa_cli.errors import AutometaError
+from autometa_cli.interrupts import undisturbed
 
 HOST = "127.0.0.1"
 LOG_LINES = 12  # shown when a server dies at its start
@@ -119,23 +120,23 @@ class Server(ABC):
     def _start_once(self, timeout: float) -> None:
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         command = self.command()
-        with self.log.open("ab") as log:
-            offset = log.tell()
-            try:
-                child = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    cwd=self.directory,
-                    env=environment,
-                    start_new_session=True,  # Ctrl-C in this terminal is not meant for the server
-                )
-            except OSError as fault:
-                raise StartFailed(f"cannot run {command[0]}: {fault.strerror}") from fault
-        self.identity = Identity.of_child(child)
         deadline = time.monotonic() + timeout
         try:
+            with self.log.open("ab") as log, undisturbed():
+                offset = log.tell()
+                try:
+                    child = subprocess.Popen(
+                        command,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        cwd=self.directory,
+                        env=environment,
+                        start_new_session=True,  # Ctrl-C in this terminal is not meant for the server
+                    )
+                except OSError as fault:
+                    raise StartFailed(f"cannot run {command[0]}: {fault.strerror}") from fault
+                self.identity = Identity.of_child(child)
             self.spawned()
             while not (self.running and self.answers()):
                 if not self.running:

@@ -73,6 +73,18 @@ def test_a_named_one_that_does_not_work_is_no_reason_to_take_another(
         find()
 
 
+@pytest.mark.parametrize("where", ["anvil-{}", "anvil/node_modules/@foundry-rs/anvil-{}"])
+def test_behind_the_script_that_npm_makes_stands_the_program(place: Path, where: str) -> None:
+    """Whoever kills only the script leaves a chain running."""
+    modules = place / "node_modules" / "@foundry-rs"
+    target = anvil_binary.PLATFORMS[(sys.platform, platform.machine().lower())]
+    there = program(modules / where.format(target) / "bin" / "anvil", ANVIL)
+    script = program(modules / "anvil" / "bin.mjs", ANVIL)
+    (place / "bin").mkdir()
+    (place / "bin" / "anvil").symlink_to(script)
+    assert find() == there
+
+
 def test_the_one_on_path(place: Path) -> None:
     there = program(place / "bin" / "anvil", ANVIL)
     assert find() == there
