@@ -119,6 +119,9 @@ class Receipt:
         receipt = _mapping(answer, "a receipt")
         if receipt.get("blockHash") is None or receipt.get("blockNumber") is None:
             return None  # some nodes make one up for a transaction in the pool
+        status = quantity(receipt.get("status"), "a receipt's status")
+        if status > 1:
+            raise RpcUnreachable(f"malformed answer of an RPC endpoint: a receipt's status is {status}")
         to, created, price = (
             receipt.get("to"),
             receipt.get("contractAddress"),
@@ -130,7 +133,7 @@ class Receipt:
             block_hash=hash32(receipt["blockHash"], "a receipt's block hash"),
             sender=address20(receipt.get("from"), "a receipt's sender"),
             to=None if to is None else address20(to, "a receipt's target"),
-            status=quantity(receipt.get("status"), "a receipt's status"),
+            status=status,
             gas_used=quantity(receipt.get("gasUsed"), "a receipt's gas used"),
             effective_gas_price=0 if price is None else quantity(price, "a receipt's gas price"),
             logs=tuple(Log.parse(log) for log in _list(receipt, "logs", "a receipt")),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from typing import Any
 
 from autometa_cli.errors import AutometaError, ConfigError, RpcUnreachable
+
+_QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 
 
 class RpcFault(AutometaError):
@@ -60,22 +64,21 @@ class WrongChain(ConfigError):
 
 def quantity(value: Any, what: str) -> int:
     """A JSON-RPC quantity ("0x1a") as a number. Raises RpcUnreachable naming `what` on anything else."""
-    if isinstance(value, str) and value[:2] in ("0x", "0X"):
-        try:
-            return int(value, 16)
-        except ValueError:
-            raise RpcUnreachable(f"malformed answer of an RPC endpoint: {what} is {value[:40]!r}") from None
-    raise RpcUnreachable(f"malformed answer of an RPC endpoint: {what} is {str(value)[:40]!r}")
+    if isinstance(value, str) and _QUANTITY.fullmatch(value):
+        return int(value, 16)
+    raise _malformed(what, value)
 
 
 def octets(value: Any, what: str) -> bytes:
     """JSON-RPC data ("0x1a2b") as bytes. Raises RpcUnreachable naming `what` on anything else."""
-    if isinstance(value, str) and value[:2] in ("0x", "0X"):
-        try:
+    if isinstance(value, str) and value[:2] == "0x":
+        with suppress(ValueError):
             return bytes.fromhex(value[2:])
-        except ValueError:
-            raise RpcUnreachable(f"malformed answer of an RPC endpoint: {what} is {value[:40]!r}") from None
-    raise RpcUnreachable(f"malformed answer of an RPC endpoint: {what} is {str(value)[:40]!r}")
+    raise _malformed(what, value)
+
+
+def _malformed(what: str, value: Any) -> RpcUnreachable:
+    return RpcUnreachable(f"malformed answer of an RPC endpoint: {what} is {str(value)[:40]!r}")
 
 
 def is_revert(fault: RpcFault) -> bool:
