@@ -140,6 +140,10 @@ async def redis_errors(url: str) -> AsyncIterator[None]:
         ) from None
     except rex.ResponseError as error:
         raise RedisUnreachable(f"Redis at {where} answered: {_first_line(error)}") from None
+    except rex.InvalidResponse:
+        raise RedisUnreachable(
+            f"what answers at {where} does not speak the Redis protocol", "check host and port in REDIS_URL"
+        ) from None
 
 
 def _first_line(error: Exception) -> str:

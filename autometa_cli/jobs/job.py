@@ -21,6 +21,7 @@ from autometa_cli.units import UINT256_MAX, from_hex
 MAX_PAYLOAD_BYTES = 128 * 1024
 ENVELOPE_VERSION = b"v1"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_KEY = re.compile(r"[ !#-\[\]-~]{1,300}")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
@@ -71,16 +72,18 @@ def parse_job(raw: bytes) -> Job:
         BadJob: not JSON, not an object, or a field of the wrong type or size.
     """
     fields = _object(raw)
-    owner = fields.get("owner") or ""
+    owner = fields.get("owner")
+    owner = "" if owner is None else owner
     if not isinstance(owner, str) or (owner and not _ADDRESS.fullmatch(owner)):
-        raise BadJob(f"owner is not an address: {str(owner)[:50]!r}")
+        raise BadJob(f"owner is not an address: {_shown(owner)}")
+    # These two are written into a payload that has none (`for_list`), and a field must not stand there twice. A "now"
+    # job is told from its twin by its id alone, so one that cannot be used, null included, is not replaced.
     given = fields.get("id")
-    if given is not None and (not isinstance(given, str) or not _ID.fullmatch(given)):
-        # A "now" job is told from its twin by its id alone, so a strange one is not replaced.
+    if "id" in fields and (not isinstance(given, str) or not _ID.fullmatch(given)):
         raise BadJob("id is not a text of 1 to 64 letters, digits, _ or -")
     occurrence = fields.get("occurrence")
-    if occurrence is not None and (not isinstance(occurrence, str) or len(occurrence) > 300):
-        raise BadJob("occurrence is not a text of at most 300 characters")
+    if "occurrence" in fields and (not isinstance(occurrence, str) or not _KEY.fullmatch(occurrence)):
+        raise BadJob("occurrence is not a text of 1 to 300 plain characters")
     for name in ("triggerType", "actionType", "gasBudget", "interval", "retryCount"):
         if fields.get(name) is not None:
             _uint(fields, name)
@@ -129,10 +132,17 @@ def _uint(fields: dict[str, Any], name: str, least: int = 0) -> int:
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,78}", value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise BadJob(f"{name} is not a whole number: {str(value)[:50]!r}")
+        raise BadJob(f"{name} is not a whole number: {_shown(value)}")
     if not least <= value <= UINT256_MAX:
         raise BadJob(f"{name} is not between {least} and 2^256 - 1")
     return value
+
+
+def _shown(value: Any) -> str:
+    """A value for a message; what is nested is not walked through."""
+    if isinstance(value, list | dict):
+        return f"a JSON {type(value).__name__}"
+    return repr(value if isinstance(value, str) else str(value))[:50]
 
 
 def _action_data(fields: dict[str, Any]) -> bytes | None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 CLEARED_KEPT_SECONDS = 24 * 3600
 #: A record that says queued for this long and is in no list is pushed again, milliseconds.
 LOST_AFTER_MS = 10 * 60 * 1000
+#: Elements of a list that are read at a time.
+_PAGE = 1000
 #: The record key in a raw element, as `Job.for_list` writes it. One that is overlooked is only pushed twice.
 _OCCURRENCE_FIELD = re.compile(rb'"occurrence"\s*:\s*"([^"\\]{1,300})"')
 
@@ -105,9 +107,13 @@ class JobQueue:
 
     async def rejoin(self, worker: str) -> None:
         """After RunChanged: meet the new process, and prove that nothing is missing."""
+        await self.reconnect()
+        await self.join(worker)
+
+    async def reconnect(self) -> None:
+        """Meet whatever Redis process answers now."""
         await self.connections.reconnect()
         self.scripts.run = self.connections.run
-        await self.join(worker)
 
     # -- the list -------------------------------------------------------------------------------------
 
@@ -182,7 +188,7 @@ class JobQueue:
         A generation that is closed leads to the next one, where a finalized block shows the same nextRun again.
 
         Returns:
-            `ok` (queued now), `already` (it is open), `stale` (seen at a block before one that closed it),
+            `ok` (queued now, with the record's key), `already` (it is open), `stale` (seen at a block before one that closed it),
             `unfinal` (it was closed; only a finalized sighting may open it again), `dead` (it is in the
             dead-letter list and nothing changed since), `gap`, or `recovery`.
         """
@@ -241,7 +247,7 @@ class JobQueue:
              k.workflow(now.chain, now.executor, now.workflow), k.queued, k.pending, k.dead],
             [worker, job.raw, envelope(id, now.key, job.raw), now.key, id, now.kind, now.chain, now.executor,
              now.workflow, str(now.next_run), now.generation, seen.block, int(seen.final), seen.digest,
-             int(job.force)],
+             int(job.force), secrets.token_hex(8)],
         )  # fmt: skip
         if answer.word not in ("ok", "already"):
             return answer
@@ -309,9 +315,7 @@ class JobQueue:
         late = await self.redis.zrangebyscore(k.queued, "-inf", int(seconds) * 1000 - LOST_AFTER_MS)
         if not late:
             return 0
-        listed = {
-            key for raw in await self.redis.lrange(k.pending, 0, -1) for key in _OCCURRENCE_FIELD.findall(raw)
-        }
+        listed = await self._listed()
         missing = [name.decode() for name in late if name not in listed]
         records = await asyncio.gather(*(self.record(key) for key in missing))
         if unknown := [key for key, record in zip(missing, records, strict=True) if record is None]:
@@ -328,6 +332,19 @@ class JobQueue:
             )
         )
         return sum(answer.word == "ok" for answer in answers)
+
+    async def _listed(self) -> set[bytes]:
+        """Keys of the records whose elements are pending, or were moved aside by `clear`."""
+        stamps = await self.redis.zrange(self.keys.cleared, 0, -1)
+        found: set[bytes] = set()
+        for name in (self.keys.pending, *(self.keys.cleared_list(stamp.decode()) for stamp in stamps)):
+            # From the tail: what is taken at the head meanwhile moves nothing past us.
+            last = -1
+            while page := await self.redis.lrange(name, last - _PAGE + 1, last):
+                for element in page:
+                    found.update(_OCCURRENCE_FIELD.findall(element))
+                last -= _PAGE
+        return found
 
     async def record(self, key: str) -> Record | None:
         """One ledger record."""

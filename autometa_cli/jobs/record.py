@@ -116,7 +116,7 @@ def read_record(key: str, fields: Mapping[bytes, bytes]) -> Record | None:
         fence=text("fence"),
         attempts=number("attempts"),
         sender=text("sender"),
-        nonce=number("nonce") if text("nonce").isdigit() else None,
+        nonce=number("nonce") if text("nonce").isascii() and text("nonce").isdigit() else None,
         bound_block=number("bound_block"),
         attempts_sent=tuple(
             Attempt(
@@ -151,5 +151,5 @@ def _fees(stored: bytes) -> dict[str, int]:
     try:
         value: dict[str, Any] = foreignjson.loads(stored)
         return {"max_fee": int(value["max"]), "priority_fee": int(value["tip"])}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {"max_fee": 0, "priority_fee": 0}  # shrunk after settlement

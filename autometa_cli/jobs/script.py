@@ -68,7 +68,9 @@ class Scripts:
             redis.exceptions.RedisError: the server is away or refuses; the script may or may not have run.
         """
         raw = await self._put(name, [len(keys), *keys, self.run, *args])
-        answer = Answer(raw[0].decode(), int(raw[1]), tuple(part.decode() for part in raw[2:]))
+        answer = Answer(
+            raw[0].decode(), int(raw[1]), tuple(part.decode("utf-8", "replace") for part in raw[2:])
+        )
         self.seen = max(self.seen, answer.seq)
         return answer
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+import redis.exceptions as rex
 
 from autometa_cli.jobs.connection import Client
 from autometa_cli.jobs.job import BadJob, open_envelope, parse_job
@@ -16,8 +19,11 @@ from autometa_cli.jobs.script import Answer, Argument, Scripts
 #: Seconds between beats, and how old the last one may be before a reaper buries the worker.
 BEAT_SECONDS = 2.0
 DEAD_AFTER_SECONDS = 10.0
+_FSYNC_SECONDS = 2
 #: How long a tombstone is watched: a claim on its way when its worker was buried still lands in that worker's list.
 TOMBSTONE_SECONDS = 24 * 3600
+#: The same of a worker that left in good order: its last claim was one block time away at most.
+LEFT_SECONDS = 60.0
 
 
 def new_worker_id() -> str:
@@ -27,12 +33,17 @@ def new_worker_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A registered worker. `beat_age` is seconds by Redis's clock; `buried` when a reaper gave up on it."""
+    """A worker. `beat_age` is seconds by Redis's clock; `buried` when it left, or a reaper gave up on it."""
 
     id: str
     beat_age: float
     buried: bool
     fields: Mapping[str, str]
+
+    @property
+    def left(self) -> bool:
+        """It said goodbye."""
+        return "left" in self.fields
 
 
 class Workers:
@@ -49,6 +60,18 @@ class Workers:
         return await self._scripts.call(
             "register", [k.epoch, k.workers, k.worker(worker)], [worker, *_flat(fields)]
         )
+
+    async def durable(self) -> bool:
+        """Wait until what was written so far is on Redis's disk; False where it cannot say, after waiting two seconds.
+
+        `appendfsync everysec` is at most two seconds behind; WAITAOF (Redis 7.2, Valkey) tells sooner.
+        """
+        try:
+            local, _ = await self._redis.execute_command("WAITAOF", 1, 0, _FSYNC_SECONDS * 1000)
+        except rex.ResponseError:
+            await asyncio.sleep(_FSYNC_SECONDS)
+            return False
+        return bool(local)
 
     async def beat(self, worker: str, fields: Mapping[str, str]) -> Answer:
         """`ok` with now (ms) and the reason of a pause, or `gone`: stop, you were buried."""
@@ -69,18 +92,18 @@ class Workers:
         seconds, micros = await self._redis.time()
         now = int(seconds) * 1000 + int(micros) // 1000
         rows = await self._redis.zrange(self._keys.workers, 0, -1, withscores=True)
-        members = []
-        for name, score in rows:
-            worker = name.decode()
-            stored = await self._redis.hgetall(self._keys.worker(worker))
-            members.append(
-                Member(
-                    id=worker,
-                    beat_age=max(0.0, (now - abs(score)) / 1000),
-                    buried=score < 0,
-                    fields={k.decode(): v.decode("utf-8", "replace") for k, v in stored.items()},
-                )
+        pipe = self._redis.pipeline(transaction=False)
+        for name, _ in rows:
+            pipe.hgetall(self._keys.worker(name.decode()))
+        members = [
+            Member(
+                id=name.decode(),
+                beat_age=max(0.0, (now - abs(score)) / 1000),
+                buried=score < 0,
+                fields={k.decode(): v.decode("utf-8", "replace") for k, v in stored.items()},
             )
+            for (name, score), stored in zip(rows, await pipe.execute(), strict=True)
+        ]
         return sorted(members, key=lambda m: m.beat_age)
 
     async def reap(self, me: str, dead_after: float = DEAD_AFTER_SECONDS) -> int:
@@ -96,13 +119,13 @@ class Workers:
             elements: list[bytes] = await self._redis.lrange(inflight, 0, -1)
             if not member.buried:
                 await self._reap(member.id, b"", dead_after)
-            # The oldest claim was pushed first; each goes to the head of the queue, so the newest goes first.
-            for element in elements:
+            for element in _newest_first(elements):
                 answer = await self._reap(member.id, element, dead_after)
                 if answer.word == "alive":
                     break
                 moved += answer.word == "ok"
-            if member.buried and not elements and member.beat_age > TOMBSTONE_SECONDS:
+            watched = LEFT_SECONDS if member.left else TOMBSTONE_SECONDS
+            if member.buried and not elements and member.beat_age > watched:
                 await self._redis.zrem(self._keys.workers, member.id)
                 await self._redis.delete(self._keys.worker(member.id))
         return moved
@@ -123,6 +146,15 @@ def element_for_list(id: str, key: str, raw: bytes) -> bytes:
         return parse_job(raw).for_list(id, key) if key else raw
     except BadJob:
         return raw
+
+
+def _newest_first(elements: list[bytes]) -> list[bytes]:
+    """An in-flight list as it must be pushed to the head of the queue, one by one, to stand there in its old order.
+
+    Envelopes stand at its head, the latest claim first; raw elements behind them, the first taken first.
+    """
+    raws = [element for element in elements if open_envelope(element) is None]
+    return raws[::-1] + [element for element in elements if open_envelope(element) is not None]
 
 
 def _flat(fields: Mapping[str, str]) -> list[str]:

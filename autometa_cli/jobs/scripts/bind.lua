@@ -7,8 +7,8 @@
 --       of the sender)  [9] block that the check was made at  [10] final block  [11] window  [12] genesis hash
 --       [13] latest count of the record's earlier sender
 --   answer  ok | already, nonce · recheck (the chain overtook the counter or the check) · wait:workflow |
---           wait:foreign | wait:blocked | wait:window | wait:chain · reconcile (its nonce is consumed though it
---           was never signed) · gone · fenced · recovery
+--           wait:foreign | wait:blocked | wait:window | wait:chain | wait:owner (a free nonce has an owner: the
+--           ledger contradicts itself) · reconcile (its nonce is consumed though it was never signed) · gone · fenced · recovery
 if not guard() then return {'recovery', seq()} end
 local key, sender = ARGV[4], ARGV[5]
 if not own(KEYS[3], KEYS[2], ARGV[2], ARGV[3]) then return {'fenced', seq()} end
@@ -28,18 +28,22 @@ if r[1] == 'bound' then
   if nonce < tonumber(ARGV[13]) then return {'reconcile', seq()} end
   foreign_nonce = r[3]
 end
-local s = redis.call('HMGET', KEYS[5], 'next', 'genesis', 'blocked')
+local s = redis.call('HMGET', KEYS[5], 'next', 'genesis', 'blocked', 'overtaken')
 if s[2] and s[2] ~= ARGV[12] then return {'wait:chain', seq()} end
 local next_nonce = tonumber(s[1] or ARGV[7])
+-- The check was made before anybody knew that somebody else uses this key. Whoever is told so must not bind on it when
+-- the answer is lost and the call repeated.
+local told = key .. ' ' .. ARGV[3]
+if s[4] == told then return {'recheck', seq()} end
 if final > next_nonce then
   redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', '(' .. text(final))
-  redis.call('HSET', KEYS[5], 'next', text(final), 'final', text(final))
+  redis.call('HSET', KEYS[5], 'next', text(final), 'final', text(final), 'overtaken', told)
   return {'recheck', advance()}
 end
 if s[3] and s[3] ~= '' then return {'wait:blocked', seq(), s[3]} end
 local freed = redis.call('ZRANGEBYSCORE', KEYS[6], text(latest), '+inf', 'LIMIT', 0, 1)[1]
-if not freed and pending > next_nonce then return {'wait:foreign', seq(), text(next_nonce)} end
 local nonce = tonumber(freed or next_nonce)
+if pending > nonce then return {'wait:foreign', seq(), text(nonce)} end
 if nonce >= final + tonumber(ARGV[11]) then return {'wait:window', seq(), text(nonce)} end
 if redis.call('HEXISTS', KEYS[7], text(nonce)) == 1 then return {'wait:owner', seq(), text(nonce)} end
 if foreign_nonce then

@@ -6,6 +6,7 @@ if redis.call('ZSCORE', KEYS[4], ARGV[2]) then return {'already', seq(), text(re
 local count = redis.call('LLEN', KEYS[2])
 if count == 0 then return {'ok', seq(), '0'} end
 redis.call('RENAME', KEYS[2], KEYS[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', text(now_ms()))
 redis.call('EXPIRE', KEYS[3], ARGV[3])
 redis.call('ZADD', KEYS[4], text(now_ms() + tonumber(ARGV[3]) * 1000), ARGV[2])
 redis.call('EXPIRE', KEYS[4], ARGV[3])

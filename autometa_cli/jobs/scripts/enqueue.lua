@@ -3,7 +3,7 @@
 --       [5] {q}:workflow:<chain>:<executor>:<id> HASH  [6] {q}:queued ZSET key -> ms
 --   ARGV[1] run  [2] key  [3] raw  [4] block  [5] final 1|0  [6] chain  [7] executor  [8] workflow
 --       [9] nextRun  [10] generation  [11] digest
---   answer  ok | already, st, and the generation to try next where this one is closed ('' where one is open) |
+--   answer  ok, key | already, st, and the generation to try next where this one is closed ('' where one is open) |
 --           stale (the mirror is older than what is known) | unfinal | dead | gap | recovery
 if not guard() then return {'recovery', seq()} end
 local function already(st)
@@ -22,9 +22,9 @@ if no == 'already' then
 end
 if no then return {no, seq(), ''} end
 local now = text(now_ms())
+redis.call('RPUSH', KEYS[2], ARGV[3])
 redis.call('HSET', KEYS[3], 'kind', 'due', 'chain', ARGV[6], 'executor', ARGV[7], 'workflow', ARGV[8],
   'nextRun', ARGV[9], 'gen', ARGV[10], 'digest', ARGV[11], 'id', ARGV[2], 'job', ARGV[3],
   'st', 'queued', 'holder', '', 'fence', '0', 'attempts', '0', 'queued_at', now)
-redis.call('RPUSH', KEYS[2], ARGV[3])
 redis.call('ZADD', KEYS[6], now, ARGV[2])
-return {'ok', advance(), ''}
+return {'ok', advance(), ARGV[2]}

@@ -21,14 +21,21 @@ local function seq()
   return redis.call('HGET', KEYS[1], 'seq') or '0'
 end
 
-local function advance()
-  return text(redis.call('HINCRBY', KEYS[1], 'seq', 1))
-end
-
 -- False while the ledger belongs to another Redis process or is being rebuilt.
 local function guard()
   local epoch = redis.call('HMGET', KEYS[1], 'run', 'recovering')
   return epoch[1] == ARGV[1] and (not epoch[2] or epoch[2] == '')
+end
+
+-- Counts a write. Not while the ledger belongs to another process: a number that went on would hide that writes are gone.
+local function advance()
+  if redis.call('HGET', KEYS[1], 'run') ~= ARGV[1] then return seq() end
+  return text(redis.call('HINCRBY', KEYS[1], 'seq', 1))
+end
+
+-- Ends the script here, before its first write, where somebody made the list something else.
+local function must_be_list(key)
+  redis.call('LLEN', key)
 end
 
 -- A worker is alive while its beat is positive; a tombstone has a negative score.
@@ -70,13 +77,26 @@ local function refusal(wf, prev, next_run, generation, block, final, digest)
   return nil
 end
 
--- Close a due occurrence: the workflow's watermark moves, its places are free again.
+-- The open "now" jobs of a workflow: field `now_open`, each key followed by a blank (`force` lets there be several).
+local function add_now(wf, key)
+  redis.call('HSET', wf, 'now_open', (redis.call('HGET', wf, 'now_open') or '') .. key .. ' ')
+end
+
+local function drop_now(wf, key)
+  local open = redis.call('HGET', wf, 'now_open')
+  local from, to = string.find(open or '', key .. ' ', 1, true)
+  if not from then return end
+  local others = string.sub(open, 1, from - 1) .. string.sub(open, to + 1)
+  if others == '' then redis.call('HDEL', wf, 'now_open') else redis.call('HSET', wf, 'now_open', others) end
+end
+
+-- Close an occurrence: the workflow's watermark moves, its places are free again.
 local function close(rec, wf, key, block)
   local r = redis.call('HMGET', rec, 'kind', 'nextRun', 'gen')
   if r[1] == 'noop' then return end
-  local w = redis.call('HMGET', wf, 'open', 'now_open', 'block')
+  local w = redis.call('HMGET', wf, 'open', 'block')
   if r[1] == 'due' then redis.call('HSET', wf, 'last', r[2], 'gen', r[3]) end
-  if not w[3] or tonumber(w[3]) < tonumber(block) then redis.call('HSET', wf, 'block', block) end
+  if not w[2] or tonumber(w[2]) < tonumber(block) then redis.call('HSET', wf, 'block', block) end
   if w[1] == key then redis.call('HDEL', wf, 'open') end
-  if w[2] == key then redis.call('HDEL', wf, 'now_open') end
+  drop_now(wf, key)
 end

@@ -3,15 +3,19 @@
 --       the element is raw)  [5] q LIST  [6] {q}:queued ZSET
 --   ARGV[1] run  [2] dead worker  [3] element, or '' to bury only  [4] key, or '' for a raw element  [5] element to put
 --       on the list  [6] dead after (ms)
---   answer  ok, queued | tracked | dropped | buried · already · alive · recovery
+--   answer  ok, with `queued`, `tracked` (signed), `dropped` (another's record) or `buried` · already · alive · recovery
 if not guard() then return {'recovery', seq()} end
 local dead, element, key = ARGV[2], ARGV[3], ARGV[4]
 local score = tonumber(redis.call('ZSCORE', KEYS[2], dead) or '0')
 local now = now_ms()
 if score > 0 and now - score < tonumber(ARGV[6]) then return {'alive', seq()} end
 local present = element ~= '' and redis.call('LPOS', KEYS[3], element)
-if element ~= '' and not present then return {'already', seq()} end
-if score >= 0 then redis.call('ZADD', KEYS[2], text(-now), dead) end
+if not present and (element ~= '' or score < 0) then return {'already', seq()} end
+must_be_list(KEYS[5])
+if score >= 0 then
+  redis.call('ZREM', KEYS[2], dead)  -- a deleting write first: a full Redis lets the others follow
+  redis.call('ZADD', KEYS[2], text(-now), dead)
+end
 if element == '' then return {'ok', advance(), 'buried'} end
 redis.call('LREM', KEYS[3], 1, element)
 if key == '' then

@@ -6,6 +6,7 @@ if not guard() then return {'recovery', seq()} end
 local score = redis.call('ZSCORE', KEYS[2], ARGV[2])
 if score and tonumber(score) < 0 then return {'gone', seq()} end
 local now = text(now_ms())
+if score then return {'ok', seq(), now} end
 redis.call('ZADD', KEYS[2], now, ARGV[2])
 redis.call('HSET', KEYS[3], 'registered', now, unpack(ARGV, 3))
 return {'ok', advance(), now}

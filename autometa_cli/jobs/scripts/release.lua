@@ -5,7 +5,8 @@
 --   ARGV[1] run  [2] worker  [3] fence  [4] key  [5] envelope  [6] to: queued (head of the list) | delayed | skipped |
 --       dead  [7] reason  [8] text  [9] delay (ms)  [10] block  [11] element to put on the list  [12] TTL of a skipped
 --       record (s)  [13] hold 1|0: count a pause  [14] history length
---   answer  ok · already, st · signed (cannot be given back any more) · fenced · recovery
+--   answer  ok · already, st · signed (cannot be given back any more) · moved (it is bound to another sender than KEYS say:
+--           read the record again) · fenced · recovery
 if not guard() then return {'recovery', seq()} end
 local key, to = ARGV[4], ARGV[6]
 local r = redis.call('HMGET', KEYS[3], 'st', 'nonce', 'workflow', 'holder')
@@ -13,6 +14,8 @@ local st = r[1] or ''
 if r[4] == '' and st == to then return {'already', seq(), st} end
 if not own(KEYS[3], KEYS[2], ARGV[2], ARGV[3]) then return {'fenced', seq()} end
 if st ~= 'claimed' and st ~= 'bound' then return {'signed', seq(), st} end
+if st == 'bound' and redis.call('HGET', KEYS[6], r[2]) ~= key then return {'moved', seq(), st} end
+if to == 'queued' then must_be_list(KEYS[9]) end
 
 redis.call('LREM', KEYS[8], 1, ARGV[5])
 if st == 'bound' then

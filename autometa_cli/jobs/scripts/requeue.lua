@@ -11,6 +11,7 @@ if not ((r[1] == 'queued' or r[1] == 'bound') and r[2] == '') then
   redis.call('ZREM', KEYS[2], ARGV[2])
   return {'already', advance()}
 end
+must_be_list(KEYS[4])
 redis.call('RPUSH', KEYS[4], ARGV[3])
 redis.call('ZADD', KEYS[2], text(now_ms()), ARGV[2])
 return {'ok', advance()}
