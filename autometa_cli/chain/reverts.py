@@ -164,16 +164,14 @@ def _custom(error: CustomError, values: Mapping[str, Any], contract: str | None)
 
 def _missing_role(name: str, account: str, role: bytes, contract: str | None) -> Revert:
     known = next((known for known, number in ROLE_IDS.items() if number == role), None)
-    where = f" on {contract}" if contract else ""
+    where, on = (f" on {contract}", f" --contract {contract}") if contract else ("", "")
     if known is None:
         hint = "the contract is not one of ours, or of another version"
     elif known in ("DEFAULT_ADMIN_ROLE", "ADMIN_ROLE"):
-        hint = (
-            "use the key of an account that has it (ADMIN_PRIVATE_KEY); `autometa role list` tells who does"
-        )
+        hint = "use the key of an account that has it: ADMIN_PRIVATE_KEY"
+        hint += f" (tested by: autometa role check ADDRESS --role {known}{on})"
     else:
-        hint = f"an administrator can give it: autometa role grant {account} --role {known}"
-        hint += f" --contract {contract}" if contract else ""
+        hint = f"an administrator can give it: autometa role grant {account} --role {known}{on}"
     return Revert(
         name,
         f"{account} lacks the role {known or hex0x(role)}{where}",

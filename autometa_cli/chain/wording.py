@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
+from types import MappingProxyType
+
+from autometa_cli.chain.contracts import Workflow
 from autometa_cli.chain.encodings import (
     Action,
+    BadEncoding,
     ContractCall,
     NativeTransfer,
     PriceTrigger,
@@ -11,6 +17,8 @@ from autometa_cli.chain.encodings import (
     TokenTransfer,
     Trigger,
     WalletTrigger,
+    decode_action,
+    decode_trigger,
 )
 from autometa_cli.chain.networks import checksum
 from autometa_cli.chain.tokens import Token
@@ -18,21 +26,23 @@ from autometa_cli.times import relative, utc
 from autometa_cli.units import duration, from_wei
 
 ACTION_KINDS = {NativeTransfer: "native", TokenTransfer: "token", ContractCall: "call"}
+Tokens = Mapping[str, Token]
+NO_TOKENS: Tokens = MappingProxyType({})
 TRIGGER_KINDS = {TimeTrigger: "time", PriceTrigger: "price", WalletTrigger: "wallet"}
 
 
-def action_in_words(action: Action, symbol: str, token: Token | None = None) -> str:
+def action_in_words(action: Action, symbol: str, tokens: Tokens = NO_TOKENS) -> str:
     """What the executor contract does. Addresses in full.
 
     Args:
         symbol: of the native token.
-        token: what the token says about itself, if it was asked.
+        tokens: what tokens say about themselves, by lower-case address; of those that were asked.
     """
     match action:
         case NativeTransfer(to, amount):
             return f"pay {from_wei(amount)} {symbol} to {checksum(to)}"
         case TokenTransfer(address, to, amount):
-            much = (token or Token(address)).amount(amount)
+            much = tokens.get(address, Token(address)).amount(amount)
             return f"send {much} of the token {checksum(address)} to {checksum(to)}"
         case ContractCall(target, value, call_data):
             paying = f", paying {from_wei(value)} {symbol}" if value else ""
@@ -42,7 +52,7 @@ def action_in_words(action: Action, symbol: str, token: Token | None = None) -> 
             return f"call {selector} on {checksum(target)} with {len(call_data)} bytes of data{paying}"
 
 
-def trigger_in_words(trigger: Trigger, symbol: str, token: Token | None = None) -> str:
+def trigger_in_words(trigger: Trigger, symbol: str, tokens: Tokens = NO_TOKENS) -> str:
     """What makes a workflow run, apart from its next run. Arguments as of `action_in_words`."""
     match trigger:
         case TimeTrigger():
@@ -54,7 +64,7 @@ def trigger_in_words(trigger: Trigger, symbol: str, token: Token | None = None) 
             verb = "receives" if direction == "incoming" else "sends"
             if address is None:
                 return f"when {who} {verb} " + (f"{from_wei(least)} {symbol} or more" if least else symbol)
-            much = f"{(token or Token(address)).amount(least)} or more of " if least else ""
+            much = f"{tokens.get(address, Token(address)).amount(least)} or more of " if least else ""
             return f"when {who} {verb} {much}the token {checksum(address)}"
 
 
@@ -71,3 +81,15 @@ def time_in_words(seconds: int, now: int) -> str:
     if date is None:
         return f"{seconds} (after the year 9999)"
     return f"{date} ({relative(seconds, now)})"
+
+
+def tokens_in(workflow: Workflow) -> set[str]:
+    """The addresses, lower-case, of the tokens that its action sends and its trigger watches."""
+    found = set()
+    with suppress(BadEncoding):
+        action = decode_action(workflow.action_data)
+        found |= {action.token} if isinstance(action, TokenTransfer) else set()
+    with suppress(BadEncoding):
+        trigger = decode_trigger(workflow.trigger_type, workflow.trigger_data)
+        found |= {trigger.token} if isinstance(trigger, WalletTrigger) and trigger.token else set()
+    return found

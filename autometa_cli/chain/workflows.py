@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from autometa_cli.chain.contracts import Registry, Workflow
@@ -43,6 +43,10 @@ class Draft:
             workflow.gas_budget,
         )
 
+    def made(self, id: int, owner: str, *, active: bool) -> Workflow:
+        """The workflow that it makes."""
+        return Workflow(id=id, owner=owner, active=active, **asdict(self))
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -51,7 +55,8 @@ class Done:
     Attributes:
         id: the workflow's; None in a dry run of a creation.
         changed: False where it was so already and nothing was sent.
-        workflow: as the chain shows it afterwards (in a dry run: now); None where there is none.
+        workflow: as the chain shows it afterwards, in a dry run as it would be (with id 0 before it has one);
+            None where there is none any more.
         sent: None where nothing was sent.
         gas: what the transaction would need, in a dry run.
     """
@@ -108,26 +113,35 @@ class Owner:
         )
         await self.registry.total(await self.account.rpc.view())  # raises where no registry stands
         if self.dry_run:
-            return Done(None, changed=True, gas=await self._simulate(data))
+            return Done(
+                None, True, draft.made(0, self.account.address, active=True), gas=await self._simulate(data)
+            )
         sent = await self.account.send(self.registry.address, data, contract=CONTRACT)
         ids = self._ids(sent, "WorkflowCreated")
         if len(ids) != 1:
             raise self._no_event(sent, "WorkflowCreated")
         return await self._done(ids[0], sent)
 
-    async def update(self, id: int, draft: Draft) -> Done:
-        """Replaces all but owner, labels and whether it is active."""
+    async def update(self, workflow: Workflow, draft: Draft) -> Done:
+        """Replaces all but owner, labels and whether it is active.
+
+        Args:
+            workflow: as it was read.
+        """
+        id = workflow.id
         data = self._functions["updateWorkflow"].encode(
             id, draft.trigger_data, draft.action_data, draft.next_run, draft.interval, draft.gas_budget
         )
-        return await self._change(id, data, "WorkflowUpdated")
+        would_be = draft.made(id, workflow.owner, active=workflow.active)
+        return await self._change(id, data, "WorkflowUpdated", would_be)
 
     async def pause(self, id: int) -> Done:
         """Nothing is sent where it is paused already. An execution under way makes it active again: look."""
         workflow = await self.mine(id)
         if not workflow.active:
             return Done(id, changed=False, workflow=workflow)
-        return await self._change(id, self._functions["pauseWorkflow"].encode(id), "WorkflowPaused")
+        data = self._functions["pauseWorkflow"].encode(id)
+        return await self._change(id, data, "WorkflowPaused", replace(workflow, active=False))
 
     async def resume(self, id: int, next_run: int = 0) -> Done:
         """Nothing is sent where it is active already.
@@ -138,18 +152,18 @@ class Owner:
         workflow = await self.mine(id)
         if workflow.active:
             return Done(id, changed=False, workflow=workflow)
-        return await self._change(
-            id, self._functions["resumeWorkflow"].encode(id, next_run), "WorkflowResumed"
-        )
+        data = self._functions["resumeWorkflow"].encode(id, next_run)
+        would_be = replace(workflow, active=True, next_run=next_run or workflow.next_run)
+        return await self._change(id, data, "WorkflowResumed", would_be)
 
     async def delete(self, id: int) -> Done:
         """For good; the id is never used again."""
         await self.mine(id)
-        return await self._change(id, self._functions["deleteWorkflow"].encode(id), "WorkflowDeleted")
+        return await self._change(id, self._functions["deleteWorkflow"].encode(id), "WorkflowDeleted", None)
 
-    async def _change(self, id: int, data: bytes, event: str) -> Done:
+    async def _change(self, id: int, data: bytes, event: str, would_be: Workflow | None) -> Done:
         if self.dry_run:
-            return Done(id, changed=True, workflow=await self.mine(id), gas=await self._simulate(data))
+            return Done(id, True, would_be, gas=await self._simulate(data))
         sent = await self.account.send(self.registry.address, data, contract=CONTRACT)
         if id not in self._ids(sent, event):
             raise self._no_event(sent, event)

@@ -43,7 +43,7 @@ app = command_group(
     "balance",
     epilog=examples(
         "autometa escrow balance",
-        "autometa escrow balance 0x1Cb45BceCC3f0CEd2875b49d4f6dd5543B2bD559",
+        "autometa escrow balance $OWNER",
         "autometa escrow balance --json | jq -r .balance    # wei",
     ),
 )

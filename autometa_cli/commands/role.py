@@ -48,9 +48,9 @@ app = command_group(
 @app.command(
     "grant",
     epilog=examples(
-        "autometa role grant                # WORKER_ROLE for the worker's own address",
-        "autometa role grant 0x1Cb45BceCC3f0CEd2875b49d4f6dd5543B2bD559 --dry-run",
-        "autometa role grant --contract WorkflowRegistry    # PROJECT_ADMIN for the ActionExecutor",
+        "autometa role grant                  # WORKER_ROLE for the worker's address",
+        "autometa role grant $WORKER --dry-run",
+        "autometa role grant --contract WorkflowRegistry   # for the ActionExecutor",
     ),
 )
 def grant(
@@ -82,7 +82,7 @@ def grant(
 @app.command(
     "revoke",
     epilog=examples(
-        "autometa role revoke 0x1Cb45BceCC3f0CEd2875b49d4f6dd5543B2bD559",
+        "autometa role revoke $WORKER",
         "autometa role revoke --yes         # the worker's own, without asking",
         "autometa role revoke --dry-run",
     ),
@@ -119,7 +119,7 @@ def revoke(
     "check",
     epilog=examples(
         "autometa role check",
-        "autometa role check 0x1Cb45BceCC3f0CEd2875b49d4f6dd5543B2bD559 --contract FeeEscrow",
+        "autometa role check --contract FeeEscrow   # of the ActionExecutor",
         "autometa role check --json || autometa role grant",
     ),
 )
@@ -149,7 +149,7 @@ def check(
     "list",
     epilog=examples(
         "autometa role list",
-        "autometa role list 0x1Cb45BceCC3f0CEd2875b49d4f6dd5543B2bD559    # for this worker",
+        "autometa role list $WORKER1 $WORKER2",
         "autometa role list --json | jq 'all(.[]; .held)'",
     ),
 )
@@ -252,7 +252,7 @@ def _finish(
 def _show(state: State, asked: RoleQuestion, document: dict[str, Any], rows: list[tuple[str, Any]]) -> None:
     """The result: what was asked about, whether it is held, and what was sent."""
     held = "yes" if document["held"] else "no"
-    if document.get("transaction_hash"):
+    if document.get("transaction"):
         held += ", as the chain shows after this transaction"
     state.console.result(
         {

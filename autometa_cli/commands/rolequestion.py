@@ -9,6 +9,7 @@ import typer
 
 from autometa_cli.commands.sending import contract_address
 from autometa_cli.errors import ConfigError, UsageProblem
+from autometa_cli.parsers import shown
 
 if TYPE_CHECKING:
     from autometa_cli.chain.roles import Need
@@ -41,7 +42,8 @@ WorkerAsAdminOption = Annotated[
     bool,
     typer.Option(
         "--allow-worker-as-admin",
-        help="Let the worker's own key sign, although it should have no such power.",
+        help="Let the worker's own key sign (where no other is set, it does), although it "
+        "should have no such power.",
     ),
 ]
 
@@ -98,15 +100,21 @@ def role_question(state: State, account: str | None, role: str | None, contract:
         ConfigError: an address is malformed, the contract's is not set, or the worker's key cannot be read.
     """
     from autometa_cli.chain.networks import parse_address
-    from autometa_cli.chain.roles import CONTRACTS, REQUIRED, ROLE_IDS, role_id
+    from autometa_cli.chain.roles import CONTRACTS, REQUIRED
 
     names = {name.lower(): name for name in CONTRACTS} | _OTHER_NAMES
     contract = names.get(contract.strip().lower(), contract)
-    usual = next((need for need in REQUIRED if need.contract == contract), None)
-    role = (usual.role if usual else "") if role is None else role.strip()
-    role = role.upper() if role.upper() in ROLE_IDS else role
-    role_id(contract, role)
-    need = usual if usual is not None and usual.role == role else None
+    if contract not in CONTRACTS:
+        raise UsageProblem(
+            f"there is no contract {shown(contract)}", f"--contract is one of {', '.join(CONTRACTS)}"
+        )
+    usual = next(need for need in REQUIRED if need.contract == contract)
+    role = usual.role if role is None else role.strip().upper()
+    if role not in CONTRACTS[contract]:
+        raise UsageProblem(
+            f"{contract} knows no role {shown(role)}", f"--role is one of {', '.join(CONTRACTS[contract])}"
+        )
+    need = usual if usual.role == role else None
     given = parse_address(account, "ADDRESS") if account is not None else None
     address = contract_address(state, contract)
     if need is None:

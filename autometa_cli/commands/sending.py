@@ -64,10 +64,10 @@ def transaction_document(sent: Sent | None, gas: int | None = None) -> dict[str,
         gas: what a dry run found it to need.
     """
     return {
-        "transaction_hash": sent.hash if sent else None,
-        "block_number": sent.block_number if sent else None,
+        "transaction": sent.hash if sent else None,
+        "block": sent.block_number if sent else None,
         "gas_used": sent.gas_used if sent else None,
-        "fee_paid": str(sent.fee_paid) if sent else None,
+        "cost": str(sent.fee_paid) if sent else None,
         "explorer": sent.explorer if sent else None,
         "gas_estimate": gas,
     }
@@ -81,7 +81,7 @@ def transaction_rows(sent: Sent | None, gas: int | None, symbol: str) -> list[tu
         ("transaction", sent.hash),
         ("block", sent.block_number),
         ("gas used", sent.gas_used),
-        ("fee", f"{from_wei(sent.fee_paid)} {symbol}"),
+        ("cost", f"{from_wei(sent.fee_paid)} {symbol}"),
     ]
     return [*rows, ("explorer", sent.explorer)] if sent.explorer else rows
 
