@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+#: How long a restart of Redis may stay unexplained before the workers assume that writes are lost, seconds.
+RECOVER_AFTER_SECONDS = 15.0
 #: `--burst` waits for what is delayed by no more than this, milliseconds.
 BURST_PATIENCE_MS = 10_000
 _TEND_SECONDS = 1.0
@@ -49,7 +51,7 @@ _AUDIT_SECONDS = 10.0
 
 
 class Buried(AutometaError):
-    """A reaper gave up on this worker (it was stopped, or cut off, for too long); its jobs are others' now."""
+    """What this worker holds is not its own any more: a reaper gave up on it, or Redis forgot."""
 
 
 class JobWorker:
@@ -86,6 +88,7 @@ class JobWorker:
         self._wake = asyncio.Event()
         self._handling: set[asyncio.Task[None]] = set()
         self._audit_due = 0.0
+        self._doubted_since = 0.0
         self.house = House(settings)
         self.id = new_worker_id()
         #: How many records this worker saw closed, by verdict.
@@ -141,12 +144,10 @@ class JobWorker:
             return True
         except Buried as error:
             _log.error("%s", error.message)
-            self._executor.tracker.forget_holds()
+            self._executor.tracker.clear()
             return False
         finally:
-            for task in (*loops, *self._handling):
-                task.cancel()
-            await asyncio.gather(*loops, *self._handling, return_exceptions=True)
+            await _end({*loops, *self._handling})
 
     # -- loops ----------------------------------------------------------------------------------------
 
@@ -228,10 +229,21 @@ class JobWorker:
     async def _rejoin(self) -> None:
         try:
             await self._queue.rejoin(self.id)
+            self._doubted_since = 0.0
             self.house.settle("ledger")
             self._audit_due = 0.0
-        except (LedgerInDoubt, rex.RedisError, AutometaError) as error:
+        except LedgerInDoubt as error:
+            self._doubt(error)
+        except (rex.RedisError, AutometaError) as error:
             self.house.report("ledger", str(error))
+
+    def _doubt(self, error: LedgerInDoubt) -> None:
+        """Say so; raise Buried once it is certain or likely that writes are lost: fences rolled back with them."""
+        now = asyncio.get_running_loop().time()
+        self._doubted_since = self._doubted_since or now
+        self.house.report("ledger", error.message)
+        if error.lost or now - self._doubted_since > RECOVER_AFTER_SECONDS:
+            raise Buried("Redis lost writes, or nobody can prove that it did not: all claims are void")
 
     async def _tend(self) -> None:
         tracker = self._executor.tracker
@@ -276,6 +288,21 @@ class JobWorker:
         )
         if answer.word != "ok":
             raise LedgerInDoubt(f"registering was answered {answer.word}")
+        # Were Redis to forget this worker and what it bound in the same breath, nobody would know that it existed.
+        if not await self._queue.workers.durable():
+            _log.warning("Redis cannot say when it has written to disk; see docs/operations.md, 'Redis'")
+
+    async def _recover(self) -> None:
+        """Past a loss of writes: no forgotten transaction of our key can be mined any more, then work goes on."""
+        if not hasattr(self, "_executor"):
+            return  # not prepared yet; the next round is
+        try:
+            await self._executor.recovery.run()
+        except (rex.RedisError, AutometaError) as error:
+            self.house.report("ledger", str(error))
+        else:
+            self._doubted_since = 0.0
+            self.house.settle("ledger")
 
     async def _leave(self) -> None:
         try:
@@ -357,9 +384,25 @@ class JobWorker:
             except ConfigError:
                 raise
             except RunChanged:
-                await self._rejoin()
-            except (rex.RedisError, RpcUnreachable, LedgerInDoubt) as error:
+                await self._queue.reconnect()
+            except LedgerInDoubt as error:
+                try:
+                    self._doubt(error)
+                except Buried:
+                    await self._recover()
+            except (rex.RedisError, RpcUnreachable) as error:
                 self.house.report("start", str(error))
             await self._nap(pause)
             pause = min(pause * 2, 10.0)
         raise asyncio.CancelledError
+
+
+async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they are done: redis-py can swallow a cancellation that meets it while it reconnects."""
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        done, tasks = await asyncio.wait(tasks, timeout=1.0)
+        for task in done:
+            if not task.cancelled() and (error := task.exception()) and not isinstance(error, Buried):
+                _log.debug("while ending: %r", error)

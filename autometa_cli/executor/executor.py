@@ -11,6 +11,7 @@ from autometa_cli.executor.funds import Funds
 from autometa_cli.executor.head import Counts, Head, Heads
 from autometa_cli.executor.ledger import Hold, Ledger
 from autometa_cli.executor.policy import Policy
+from autometa_cli.executor.recovery import Recovery
 from autometa_cli.executor.sender import Sender
 from autometa_cli.executor.tracker import Tracker
 from autometa_cli.jobs.job import Job, new_id, occurrence_of
@@ -56,6 +57,7 @@ class EVMExecutor:
         heads: the chain as of now.
         tracker: the transactions on their way.
         registry: where workflows are read.
+        recovery: what to do when Redis forgot.
     """
 
     def __init__(
@@ -133,6 +135,15 @@ class EVMExecutor:
             rebroadcast_after=max(5.0, 5 * settings.network.block_time),
             bump_after=settings.bump_after,
             closed=closed,
+        )
+
+        self.recovery = Recovery(
+            queue,
+            rpc,
+            self.heads,
+            signer,
+            window=settings.max_open_nonces,
+            max_fee=settings.max_fee_wei,
         )
 
     @property

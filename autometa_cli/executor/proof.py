@@ -13,7 +13,7 @@ from autometa_cli.chain.blocks import Receipt
 from autometa_cli.chain.contracts import executed_events, interface
 from autometa_cli.jobs.record import Attempt, Record
 
-Verdict = Literal["executed", "action_failed", "reverted", "refused", "cancelled"]
+Verdict = Literal["executed", "action_failed", "reverted", "refused", "cancelled", "uncertain"]
 
 
 class Tampered(ValueError):

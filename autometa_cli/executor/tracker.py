@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autometa_cli.chain.blocks import Receipt
-from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.blocks import Log, Receipt
+from autometa_cli.chain.contracts import executed, interface
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.chain.fees import FeeCapReached
 from autometa_cli.chain.view import together
@@ -21,7 +21,7 @@ from autometa_cli.errors import RpcUnreachable
 from autometa_cli.executor.check import unwanted
 from autometa_cli.executor.head import Counts, Head, Heads
 from autometa_cli.executor.ledger import Hold, Ledger
-from autometa_cli.executor.proof import Ruling, Tampered, rule
+from autometa_cli.executor.proof import Ruling, Tampered, Verdict, rule
 from autometa_cli.executor.sender import Sender
 from autometa_cli.jobs.record import SIGNED_STATES, Attempt, Record
 
@@ -92,10 +92,11 @@ class Tracker:
         waiting = [t.since for t in self._tracked.values() if t.hold and not t.mined]
         return now - min(waiting) if waiting else 0.0
 
-    def forget_holds(self) -> None:
-        """This worker was buried: it watches on, but may write to none of them."""
-        for tracked in self._tracked.values():
-            tracked.hold = None
+    def clear(self) -> None:
+        """This worker was buried: what it watched is found again by `discover`, by whoever may."""
+        for key in list(self._tracked):
+            self._funds.free(key)
+        self._tracked.clear()
 
     @property
     def trouble(self) -> str:
@@ -137,7 +138,9 @@ class Tracker:
         if found is None:
             return
         record, hold = found
-        _log.warning("nonce %s of %s was given back and is waited for: filling it", record.nonce, record.sender)
+        _log.warning(
+            "nonce %s of %s was given back and is waited for: filling it", record.nonce, record.sender
+        )
         self.add(record, hold, sent=False)
 
     async def tick(self, head: Head) -> None:
@@ -267,13 +270,9 @@ class Tracker:
 
     async def _settle(self, tracked: _Tracked, head: Head) -> None:
         record = tracked.record
-        ruling = await self._ruling(record, head)
+        ruling = await self._ruling(record, head) or await self._forgotten(record, head)
         if ruling is None:
-            if await self._executed_since(record, head):
-                verdict, tx, fee = "uncertain", "", 0
-                text = "another transaction used its nonce, and the workflow was executed meanwhile"
-            else:
-                verdict, tx, text, fee = "foreign", "", "another transaction used its nonce", 0
+            verdict, tx, text, fee = "foreign", "", "another transaction used its nonce", 0
         else:
             verdict, tx, text, fee = ruling.verdict, ruling.tx, ruling.text, ruling.fee
         answer = await self._ledger.settle(
@@ -314,11 +313,31 @@ class Tracker:
             raise RpcUnreachable(f"the receipt of {attempt.hash} is not in a canonical, final block yet")
         return None
 
-    async def _executed_since(self, record: Record, head: Head) -> bool:
-        """Was the workflow executed by anybody between the record's binding and the final block?"""
+    async def _forgotten(self, record: Record, head: Head) -> Ruling | None:
+        """None of our attempts is mined. Was the workflow executed since the record was bound, and by whom?
+
+        A ledger that forgot its last second may not know the attempt that was mined: then the transaction bears the
+        record's own sender and nonce, and its event is as good as any. Anybody else's leaves us uncertain.
+        """
+        uncertain = None
+        for log in await self._executions(record, head):
+            transaction = await head.view.request("eth_getTransactionByHash", (log.transaction_hash,)) or {}
+            sender, nonce = str(transaction.get("from", "")).lower(), transaction.get("nonce", "0x0")
+            if sender == record.sender.lower() and int(nonce, 16) == record.nonce:
+                verdict: Verdict = "executed" if executed(log).success else "action_failed"
+                return Ruling(verdict, log.transaction_hash, "by an attempt that the ledger had forgotten", 0)
+            uncertain = Ruling(
+                "uncertain", log.transaction_hash,
+                "another transaction used its nonce, and the workflow was executed meanwhile", 0,
+            )  # fmt: skip
+        return uncertain
+
+    async def _executions(self, record: Record, head: Head) -> list[Log]:
+        """`WorkflowExecuted` of the record's workflow between its binding and the final block."""
         topic = interface("ActionExecutor").events["WorkflowExecuted"].topic
         start, end = record.bound_block + 1, head.final_number
         step = self._heads.network.log_range
+        found: list[Log] = []
         for first in range(start, end + 1, step):
             criteria = {
                 "address": record.executor,
@@ -327,11 +346,10 @@ class Tracker:
                 "toBlock": hex(min(end, first + step - 1)),
             }
             try:
-                if await head.view.request("eth_getLogs", (criteria,)):
-                    return True
+                found += [Log.parse(log) for log in await head.view.request("eth_getLogs", (criteria,))]
             except RpcFault as fault:
                 raise RpcUnreachable(f"logs cannot be read: {fault.message}") from None
-        return False
+        return found
 
     async def _refresh(self, tracked: _Tracked) -> None:
         """The record changed hands, or is not signed yet: read it again."""

@@ -1,7 +1,7 @@
 """Did Redis forget? The ledger belongs to one Redis process; another one must prove that nothing was lost.
 
-Every mutating script advances a sequence number, and every worker remembers the highest one it was told. After a
-restart a worker that remembers more than the ledger shows knows that writes are gone; when every worker that was
+Every mutating script advances a sequence number, and every process remembers the highest one it was told. After a
+restart a process that remembers more than the ledger shows knows that writes are gone; when every worker that was
 registered before the restart is alive and none does, nothing is (append-only files lose a suffix, never a middle).
 """
 
@@ -12,53 +12,61 @@ from autometa_cli.jobs.connection import Client
 from autometa_cli.jobs.keys import Keys
 from autometa_cli.jobs.script import Scripts
 
+#: How long the workers' reports about a restart are kept, seconds.
+_REPORTS_KEPT_SECONDS = 3600
+
 
 class LedgerInDoubt(AutometaError):
-    """Redis restarted and nobody can prove yet that it kept every write. Nothing may be bound or sent."""
+    """Redis restarted, and it is not proved that it kept every write. Nothing may be bound or sent.
+
+    Attributes:
+        lost: writes are gone for certain, or a recovery is under way.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, lost: bool = False) -> None:
+        super().__init__(message, hint)
+        self.lost = lost
 
 
 async def join(redis: Client, keys: Keys, scripts: Scripts, worker: str = "") -> None:
-    """Make sure that the ledger belongs to the Redis process that `scripts.run` names.
+    """Make sure that the ledger belongs to the Redis process that `scripts.run` names, and is whole.
 
     Args:
-        worker: the caller's id where it was registered before; its memory is part of the proof.
+        worker: the caller's id where it is registered; its memory is part of the proof.
 
     Raises:
-        LedgerInDoubt: the process changed, and the proof is not complete or says that writes are lost.
+        LedgerInDoubt: the process changed and the proof is not complete, or writes are lost.
     """
     answer = await scripts.call("epoch", [keys.epoch], [])
+    if scripts.seen > answer.seq:
+        raise LedgerInDoubt(
+            f"Redis forgot writes: its ledger ends at {answer.seq}, this process saw {scripts.seen}",
+            "workers recover by themselves; see docs/operations.md, 'Redis lost writes'",
+            lost=True,
+        )
     if answer.word == "ok":
         return
     old, seq = answer.rest[0], answer.seq
-    remembered = scripts.seen if worker else 0
-    if remembered > seq:
-        raise LedgerInDoubt(
-            f"Redis restarted and forgot writes: its ledger ends at {seq}, this worker saw {remembered}",
-            "stop all workers and see docs/operations.md, 'Redis lost writes'",
-        )
+    if old == scripts.run:
+        raise LedgerInDoubt("Redis lost writes; workers are recovering the ledger", lost=True)
     if worker:
-        await redis.hset(keys.seen, f"{scripts.run}|{worker}", str(remembered))
-        await redis.expire(keys.seen, 3600)
-    reports = await redis.hgetall(keys.seen)
-    seen = {k.decode(): int(v) for k, v in reports.items()}
-    registered = [
-        name.decode() for name, score in await redis.zrange(keys.workers, 0, -1, withscores=True) if score > 0
-    ]
-    silent = [name for name in registered if f"{scripts.run}|{name}" not in seen]
+        await redis.hset(keys.seen, _report(scripts, worker), str(scripts.seen))
+        await redis.expire(keys.seen, _REPORTS_KEPT_SECONDS)
+    seen = {name.decode(): int(value) for name, value in (await redis.hgetall(keys.seen)).items()}
+    beats = await redis.zrange(keys.workers, 0, -1, withscores=True)
+    registered = [name.decode() for name, score in beats if score > 0]
+    silent = [name for name in registered if _report(scripts, name) not in seen]
     if silent:
         raise LedgerInDoubt(
             "Redis restarted; waiting for every worker that was registered before to say that nothing is missing "
             f"(not heard: {', '.join(silent[:3])}{' …' if len(silent) > 3 else ''})",
-            "a worker that died with Redis cannot say so: see docs/operations.md, 'Redis restarted'",
+            "after a while the workers recover by themselves; see docs/operations.md, 'Redis restarted'",
         )
-    if any(seen[f"{scripts.run}|{name}"] > seq for name in registered):
-        raise LedgerInDoubt(
-            "Redis restarted and forgot writes, as another worker remembers",
-            "stop all workers and see docs/operations.md, 'Redis lost writes'",
-        )
-    await scripts.call("renew", [keys.epoch], [old, str(seq)])
-    again = await scripts.call("epoch", [keys.epoch], [])
-    if again.word != "ok":
-        raise LedgerInDoubt(
-            "Redis restarted; the ledger is being handed over", "this resolves itself in a moment"
-        )
+    if any(seen[_report(scripts, name)] > seq for name in registered):
+        raise LedgerInDoubt("Redis forgot writes, as another worker remembers", lost=True)
+    if (await scripts.call("renew", [keys.epoch], [old, str(seq)])).word == "moved":
+        raise LedgerInDoubt("Redis restarted; the ledger is being handed over")
+
+
+def _report(scripts: Scripts, worker: str) -> str:
+    return f"{scripts.run}|{worker}"
