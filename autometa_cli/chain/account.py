@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from autometa_cli.chain.blocks import Receipt
 from autometa_cli.chain.faults import RpcFault, is_revert, quantity
 from autometa_cli.chain.fees import FeeQuote, quote
-from autometa_cli.chain.networks import explorer_tx
+from autometa_cli.chain.networks import checksum, explorer_tx
 from autometa_cli.chain.reverts import Revert, explain_fault
 from autometa_cli.chain.sendanswers import AnswerClass, SendAnswer
 from autometa_cli.errors import AutometaError, NotPermitted, Reverted, RpcUnreachable, StillPending
@@ -48,7 +48,7 @@ class Sent:
         hash: 0x and 64 digits.
         gas_used: gas.
         fee_paid: wei.
-        contract_address: of the contract that it created, lower case, or None.
+        contract_address: of the contract that it created, checksummed, or None.
         explorer: link to it, where the network has an explorer.
     """
 
@@ -165,7 +165,7 @@ class Account:
             gas_used=receipt.gas_used,
             fee_paid=receipt.fee_paid,
             receipt=receipt,
-            contract_address=receipt.contract_address,
+            contract_address=None if receipt.contract_address is None else checksum(receipt.contract_address),
             explorer=explorer_tx(self.network, signed.hash),
         )
 
@@ -217,7 +217,7 @@ class Account:
             "data": hex0x(data),
         }
         if to is not None:
-            transaction["to"] = to
+            transaction["to"] = checksum(to)  # eth_account takes nothing else
         return transaction
 
     async def _deliver(self, signed: SignedBytes, patience: float) -> Receipt:

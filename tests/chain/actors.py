@@ -39,7 +39,7 @@ async def deploy(deployer: Account, name: str, *args: Any) -> str:
     """Make a contract; its checksummed address."""
     sent = await deployer.send(None, interface(name).deploy_data(*args))
     assert sent.contract_address is not None
-    return checksum(sent.contract_address)
+    return sent.contract_address
 
 
 def transfer(signer: Signer, nonce: int, to: str = SOMEBODY, **fields: Any) -> dict[str, Any]:

@@ -6,32 +6,16 @@ import asyncio
 from typing import Any
 
 import pytest
-from eth_hash.auto import keccak
 
-from autometa_cli.chain.endpoint import READS_IN_FLIGHT, SENDS_IN_FLIGHT, Endpoint
-from autometa_cli.chain.rpc import EndpointDown, RpcFault, WrongChain
-from autometa_cli.chain.sendanswers import AnswerClass, SendAnswer
-from autometa_cli.errors import ConfigError
-from tests.chain.loopback import Node, bad, echo, good, has, page
+from autometa_cli.chain.endpoint import READS_IN_FLIGHT, Endpoint
+from autometa_cli.chain.rpc import EndpointDown, RpcFault
+from tests.chain.loopback import Node, bad, echo, good, page
 
 
 async def ask(endpoint: Endpoint, count: int) -> list[Any]:
     """So many calls in one turn of the loop; each should answer with its own number."""
     calls = (endpoint.request("echo", (number,)) for number in range(count))
     return await asyncio.gather(*calls, return_exceptions=True)
-
-
-async def send(endpoint: Endpoint, count: int) -> list[SendAnswer]:
-    return await asyncio.gather(*(endpoint.send(bytes([2, number])) for number in range(count)))
-
-
-def take(body: Any) -> Any:
-    """A node that accepts every transaction, and echoes the rest."""
-    if isinstance(body, list):
-        return [take(call) for call in body]
-    if body["method"] != "eth_sendRawTransaction":
-        return echo(body)
-    return good(body, "0x" + keccak(bytes.fromhex(body["params"][0][2:])).hex())
 
 
 async def with_node(answer: Any, work: Any, **options: Any) -> tuple[Any, Node]:
@@ -204,159 +188,3 @@ def test_a_caller_that_leaves_takes_nobody_with_it() -> None:
     assert isinstance(results[1], asyncio.CancelledError)
     assert results[2] == 2
     assert [call["params"] for call in node.calls] == [[0], [2]]
-
-
-def test_sends_share_batches_once_batches_are_known_to_work() -> None:
-    async def work(endpoint: Endpoint) -> None:
-        first = await send(endpoint, 10)
-        assert {answer.kind for answer in first} == {"accepted"}
-        assert all(isinstance(body, dict) for body in node_bodies)
-        await ask(endpoint, 2)
-        assert {answer.kind for answer in await send(endpoint, 50)} == {"accepted"}
-        assert len(node_bodies[-1]) == 50
-
-    node_bodies: list[Any] = []
-
-    def answer(body: Any) -> Any:
-        node_bodies.append(body)
-        return take(body)
-
-    asyncio.run(with_node(answer, work))
-
-
-def test_each_send_in_a_batch_gets_its_own_answer() -> None:
-    def answer(body: Any) -> Any:
-        if not has(body, "eth_sendRawTransaction"):
-            return echo(body)
-        answers = take(body)
-        answers[1] = bad(body[1], -32000, "nonce too low")
-        answers[2] = bad(body[2], -32000, "already known")
-        answers[3]["result"] = "0x" + "11" * 32  # the hash of something else
-        answers[4]["result"] = None
-        answers[6] = {**answers[5]}  # two alike for one, none for the other
-        del answers[7]
-        return answers[::-1]
-
-    async def work(endpoint: Endpoint) -> list[AnswerClass]:
-        await ask(endpoint, 2)
-        return [answer.answer_class for answer in await send(endpoint, 9)]
-
-    classes, node = asyncio.run(with_node(answer, work))
-    assert [answer_class.name for answer_class in classes] == [
-        "ACCEPTED",
-        "NONCE_LOW",
-        "KNOWN",
-        "AMBIGUOUS",
-        "AMBIGUOUS",
-        "ACCEPTED",
-        "AMBIGUOUS",
-        "AMBIGUOUS",
-        "ACCEPTED",
-    ]
-    assert node.methods().count("eth_sendRawTransaction") == 9
-
-
-def test_a_refused_batch_of_sends_is_ambiguous_and_not_repeated() -> None:
-    def answer(body: Any) -> Any:
-        if isinstance(body, list) and has(body, "eth_sendRawTransaction"):
-            return bad(None, -32600, "batch not supported")
-        return take(body)
-
-    async def work(endpoint: Endpoint) -> list[SendAnswer]:
-        await ask(endpoint, 2)
-        refused = await send(endpoint, 5)
-        assert {answer.kind for answer in await send(endpoint, 5)} == {"accepted"}  # one by one from now on
-        return refused
-
-    refused, node = asyncio.run(with_node(answer, work))
-    assert {answer.kind for answer in refused} == {"ambiguous"}
-    assert node.methods().count("eth_sendRawTransaction") == 10
-
-
-def test_sends_under_way_are_bounded() -> None:
-    async def main() -> None:
-        under_way, most = 0, 0
-
-        async def slow(body: Any) -> Any:
-            nonlocal under_way, most
-            under_way += 1
-            most = max(most, under_way)
-            await asyncio.sleep(0.02)
-            under_way -= 1
-            return take(body)
-
-        answers, _ = await with_node(slow, lambda endpoint: send(endpoint, 20))
-        assert {answer.kind for answer in answers} == {"accepted"}
-        assert most == SENDS_IN_FLIGHT
-
-    asyncio.run(main())
-
-
-def test_the_chain_id_is_asked_once_and_before_anything_else() -> None:
-    async def work(endpoint: Endpoint) -> None:
-        await asyncio.gather(ask(endpoint, 20), send(endpoint, 3))
-        await ask(endpoint, 20)
-
-    _, node = asyncio.run(with_node(take, work, chain_id=1287))
-    assert node.methods().count("eth_chainId") == 1
-    assert node.methods()[0] == "eth_chainId"
-
-
-def test_another_chain_is_asked_nothing_and_sent_nothing() -> None:
-    async def work(endpoint: Endpoint) -> None:
-        for result in await ask(endpoint, 3):
-            assert isinstance(result, WrongChain)
-            assert isinstance(result, ConfigError)
-            assert "serves chain 1287" in result.message
-            assert "configured chain is 1284" in result.message
-        with pytest.raises(WrongChain):
-            await endpoint.send(b"\x02")
-
-    _, node = asyncio.run(with_node(take, work, chain_id=1284))
-    assert node.methods() == ["eth_chainId"]
-
-
-def test_the_chain_id_is_asked_again_after_a_lost_connection() -> None:
-    async def main() -> None:
-        async with Node(take) as node:
-            endpoint = Endpoint(node.url, chain_id=1287)
-            assert await ask(endpoint, 2) == [0, 1]
-            port = int(node.url.rpartition(":")[2])
-            await node._runner.cleanup()
-            assert isinstance((await ask(endpoint, 1))[0], EndpointDown)
-            other = Node(lambda body: good(body, "0x1"))
-            other.port = port
-            async with other:
-                assert isinstance((await ask(endpoint, 1))[0], WrongChain)
-                assert other.methods() == ["eth_chainId"]
-            await endpoint.close()
-
-    asyncio.run(main())
-
-
-def test_only_http_urls_are_taken() -> None:
-    with pytest.raises(ConfigError, match="http"):
-        Endpoint("wss://example.org/secret-key")
-
-
-def test_a_closed_endpoint_gives_up_what_is_under_way() -> None:
-    async def main() -> None:
-        arrived = asyncio.Event()
-
-        async def never(body: Any) -> Any:
-            arrived.set()
-            await asyncio.sleep(30)
-
-        async with Node(never) as node:
-            endpoint = Endpoint(node.url)
-            read = asyncio.create_task(endpoint.request("echo"))
-            sent = asyncio.create_task(endpoint.send(b"\x02"))
-            await arrived.wait()
-            await endpoint.close()
-            with pytest.raises(EndpointDown):
-                await read
-            assert (await sent).kind == "ambiguous"
-            with pytest.raises(EndpointDown):
-                await endpoint.request("echo")
-
-    asyncio.run(main())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,25 +11,10 @@ from autometa_cli.chain.blocks import Block, Log, Receipt
 from autometa_cli.chain.contracts import interface
 from autometa_cli.chain.rpc import EndpointDown, Rpc, RpcFault, View
 from autometa_cli.chain.sendanswers import AnswerClass
-from autometa_cli.devnet import anvil_binary
 from autometa_cli.devnet.node import AnvilProcess
-from autometa_cli.errors import AutometaError, RpcUnreachable
+from autometa_cli.errors import RpcUnreachable
 from tests.chain.actors import CHAIN_ID, ETHER, SOMEBODY, account, deploy, new_signer, rich, transfer
 from tests.chain.loopback import Gateway, Node, bad, good, has, page
-from tests.conftest import unavailable
-
-
-@pytest.fixture
-def still(tmp_path: Path) -> Iterator[AnvilProcess]:
-    """A chain of one's own that mines only when told to."""
-    try:
-        node = AnvilProcess(tmp_path, anvil_binary.find(), block_time=None)
-        node.start()
-    except AutometaError as error:
-        unavailable(f"{error.message} {error.hint}")
-    node.request("evm_setAutomine", False)
-    yield node
-    node.stop()
 
 
 def client_of(node: AnvilProcess) -> Rpc:
