@@ -33,6 +33,8 @@ from autometa_cli.secrets import Signer
 
 #: Where the default action's single wei goes. Nobody has its key.
 RECIPIENT = "0x00000000000000000000000000000000000a11ce"
+#: anvil stops mining for good when more than a thousand transactions reach it at once.
+AT_ONCE = 200
 GAS = 1_000_000
 GAS_PRICE = 20 * 10**9  # wei; above what the chain ever asks for
 
@@ -214,7 +216,7 @@ class LiveNetwork:
     # -- transactions ---------------------------------------------------------------------------------
 
     async def transact(self, sender: str, to: str, *calls: bytes, value: int = 0) -> Sequence[Any]:
-        """Send calls by one of `accounts`, all at once; their receipts. Fails where one reverts."""
+        """Send calls by one of `accounts`, many at once; their receipts. Fails where one reverts."""
         signer = self.signer(sender)
         async with self.rpc() as rpc:
             first = await (await rpc.view()).nonce(signer.address)
@@ -226,10 +228,13 @@ class LiveNetwork:
                 }
                 for index, call in enumerate(calls)
             ]  # fmt: skip
-            signed = [signer.sign(transaction) for transaction in transactions]
-            answers = await asyncio.gather(*(rpc.send_raw(each.raw) for each in signed))
-            assert all(answer.kind == "accepted" for answer in answers), answers[:3]
-            return await self._receipts(rpc, [each.hash for each in signed])
+            receipts: list[Any] = []
+            for start in range(0, len(transactions), AT_ONCE):
+                signed = [signer.sign(transaction) for transaction in transactions[start : start + AT_ONCE]]
+                answers = await asyncio.gather(*(rpc.send_raw(each.raw) for each in signed))
+                assert all(answer.kind == "accepted" for answer in answers), answers[:3]
+                receipts += await self._receipts(rpc, [each.hash for each in signed])
+            return receipts
 
     async def _receipts(self, rpc: Rpc, hashes: list[str]) -> Sequence[Any]:
         deadline = asyncio.get_running_loop().time() + 60
