@@ -129,10 +129,11 @@ class Registry:
 
     async def total(self, view: View) -> int:
         """Workflows ever created; the highest id. Raises as `get`."""
-        output = await view.call(self.address, self._total.encode())
         try:
-            return int(self._total.decode(output)[0])
-        except BadEncoding:
+            return int(self._total.decode(await view.call(self.address, self._total.encode()))[0])
+        except (BadEncoding, RpcFault) as fault:
+            if isinstance(fault, RpcFault) and not is_revert(fault):
+                raise
             raise self._none_here() from None
 
     def _workflow(self, id: int, output: bytes) -> Workflow:

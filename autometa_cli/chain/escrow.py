@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autometa_cli.chain.encodings import BadEncoding
+from autometa_cli.chain.faults import RpcFault, is_revert
 from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.networks import checksum
 from autometa_cli.errors import AutometaError, ConfigError
@@ -52,10 +53,11 @@ class Escrow:
             RpcUnreachable: the endpoint failed.
         """
         function = self._functions["balances"]
-        output = await view.call(self.address, function.encode(owner))
         try:
-            return int(function.decode(output)[0])
-        except BadEncoding:
+            return int(function.decode(await view.call(self.address, function.encode(owner)))[0])
+        except (BadEncoding, RpcFault) as fault:
+            if isinstance(fault, RpcFault) and not is_revert(fault):
+                raise
             raise ConfigError(
                 f"there is no FeeEscrow at {self.address}",
                 "check FEEESCROW_ADDRESS, and that NETWORK or CHAIN_ID is the chain it was deployed on",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from autometa_cli.chain.contracts import ROLE_IDS
 from autometa_cli.chain.encodings import BadEncoding
+from autometa_cli.chain.faults import RpcFault, is_revert
 from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.view import together
 from autometa_cli.errors import AutometaError, ConfigError, UsageProblem
@@ -129,10 +130,11 @@ async def has_role(view: View, address: str, role: str, account: str) -> bool:
     if role not in ROLE_IDS:
         raise UsageProblem(f"there is no role {role!r}", f"one of {', '.join(ROLE_IDS)}")
     function = interface("ActionExecutor").functions["hasRole"]  # the same on all three
-    output = await view.call(address, function.encode(ROLE_IDS[role], account))
     try:
-        return bool(function.decode(output)[0])
-    except BadEncoding:
+        return bool(function.decode(await view.call(address, function.encode(ROLE_IDS[role], account)))[0])
+    except (BadEncoding, RpcFault) as fault:
+        if isinstance(fault, RpcFault) and not is_revert(fault):
+            raise
         raise ConfigError(
             f"there is no contract with roles at {address}",
             "check the address, and the chain that it was deployed on",

@@ -241,8 +241,8 @@ def _finish(
     }
     _show(state, asked, document, transaction_rows(done.sent, done.gas, state.settings.network.symbol))
     if not done.changed:
-        has = "has" if hold else "does not have"
-        state.console.success(f"{asked.account} {has} {asked.text} already; nothing was sent")
+        how = f"has {asked.text} already" if hold else f"does not have {asked.text}"
+        state.console.success(f"{asked.account} {how}; nothing was sent")
     elif dry_run:
         state.console.success("this would work; nothing was sent")
     else:
