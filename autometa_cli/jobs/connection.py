@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 
-from autometa_cli.errors import ConfigError, RedisUnreachable
+from autometa_cli.errors import AutometaError, ConfigError, RedisUnreachable
 from autometa_cli.secrets import redact_url
 
 #: How long one blocking claim waits, seconds. Short, so that signals and pauses are seen.
@@ -112,6 +112,7 @@ async def redis_errors(url: str) -> AsyncIterator[None]:
     Raises:
         ConfigError: the password or user is wrong, or Redis refuses this client.
         RedisUnreachable: Redis does not answer or cannot serve.
+        AutometaError: a key of the queue is of another type than it should be.
     """
     where = redact_url(url)
     try:
@@ -139,6 +140,11 @@ async def redis_errors(url: str) -> AsyncIterator[None]:
             "is it running? REDIS_URL sets where it is looked for",
         ) from None
     except rex.ResponseError as error:
+        if "WRONGTYPE" in str(error):
+            raise AutometaError(
+                f"a key of the queue in Redis at {where} holds something that no queue holds",
+                "QUEUE_NAME must name a list; redis-cli TYPE tells what a key is",
+            ) from None
         raise RedisUnreachable(f"Redis at {where} answered: {_first_line(error)}") from None
     except rex.InvalidResponse:
         raise RedisUnreachable(

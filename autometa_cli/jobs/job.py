@@ -200,7 +200,7 @@ def envelope(id: str, key: str, raw: bytes) -> bytes:
 def open_envelope(element: bytes) -> tuple[str, str, bytes] | None:
     """(id, record key, raw) of an envelope; None for a raw element (a JSON object never starts with `v1|`)."""
     parts = element.split(b"|", 3)
-    if len(parts) != 4 or parts[0] != ENVELOPE_VERSION:
+    if len(parts) != 4 or parts[0] != ENVELOPE_VERSION or not (parts[1] + parts[2]).isascii():
         return None
     return parts[1].decode(), parts[2].decode(), parts[3]
 

@@ -45,7 +45,7 @@ class Keys:
         return self._name(f"occurrence:{key}")
 
     def workflow(self, chain: int, executor: str, workflow: int) -> str:
-        """HASH open, last, gen, block, now_open (keys, a blank behind each): the mutex and watermark of one workflow."""
+        """HASH open, last, gen, block, now_open (a blank behind each key): mutex and watermark of a workflow."""
         return self._name(f"workflow:{chain}:{executor.lower()}:{workflow}")
 
     def sender(self, chain: int, address: str) -> str:

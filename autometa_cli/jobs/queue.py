@@ -115,6 +115,11 @@ class JobQueue:
         await self.connections.reconnect()
         self.scripts.run = self.connections.run
 
+    async def clock(self) -> int:
+        """Redis's time, seconds since 1970."""
+        seconds, _ = await self.redis.time()
+        return int(seconds)
+
     # -- the list -------------------------------------------------------------------------------------
 
     async def length(self) -> int:

@@ -1,0 +1,250 @@
+"""`autometa queue`: the list of pending jobs, and what became of those that were taken from it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from autometa_cli.commands.context import (
+    EnvFileOption,
+    JsonOption,
+    State,
+    YesOption,
+    begin,
+    command_group,
+    examples,
+)
+from autometa_cli.commands.queuepush import EPILOG, push
+from autometa_cli.commands.queueview import (
+    as_text,
+    counts_document,
+    counts_rows,
+    dead_table,
+    delayed_document,
+    delayed_table,
+    held_document,
+    held_table,
+    job_document,
+    job_table,
+    record_document,
+    record_rows,
+)
+from autometa_cli.errors import AutometaError
+from autometa_cli.times import utc
+
+if TYPE_CHECKING:
+    from autometa_cli.jobs.queue import JobQueue
+    from autometa_cli.jobs.record import Record
+
+Result = TypeVar("Result")
+
+CountOption = Annotated[int, typer.Option("-n", "--count", min=1, max=100_000, help="How many.")]
+OffsetOption = Annotated[int, typer.Option("--offset", min=0, help="Leave out so many first.")]
+
+app = command_group(
+    "See and change the queue of pending jobs.",
+    epilog=examples("autometa queue stats", "autometa queue peek", "autometa queue push --workflow 7"),
+)
+dead = command_group(
+    "See the jobs that were given up, and why.",
+    epilog=examples("autometa queue dead list", "autometa queue dead show 7@1767225600"),
+)
+app.command("push", epilog=EPILOG)(push)
+app.add_typer(dead, name="dead")
+
+
+def ask(state: State, work: Callable[[JobQueue], Awaitable[Result]]) -> Result:
+    """Do something with the configured queue. Raises RedisUnreachable, ConfigError."""
+    from autometa_cli.jobs.connection import redis_errors
+    from autometa_cli.jobs.queue import JobQueue
+
+    async def asked() -> Result:
+        async with redis_errors(state.settings.redis_url), JobQueue.of(state.settings) as queue:
+            return await work(queue)
+
+    return state.run(asked())
+
+
+@app.command("len", epilog=examples("autometa queue len", "autometa queue len --json"))
+def length(as_json: JsonOption = False, env_file: EnvFileOption = None) -> None:
+    """Count the pending jobs, as LLEN does.
+
+    Jobs in flight, delayed or dead are not among them: see `autometa
+    queue stats`.
+    """
+    state = begin(as_json, env_file)
+    found = ask(state, lambda queue: queue.length())
+    state.console.result({"length": found}, str(found))
+
+
+@app.command(
+    "peek",
+    epilog=examples(
+        "autometa queue peek",
+        "autometa queue peek -n 100 --offset 100",
+        "autometa queue peek --raw                 # the payloads, as LRANGE shows",
+        "autometa queue peek --json | jq '.[].workflow'",
+    ),
+)
+def peek(
+    count: CountOption = 10,
+    offset: OffsetOption = 0,
+    raw: Annotated[bool, typer.Option("--raw", help="Print the payloads, one a line.")] = False,
+    as_json: JsonOption = False,
+    env_file: EnvFileOption = None,
+) -> None:
+    """Show the next jobs, in the order in which they will be taken.
+
+    Takes none. What is no job is shown with what is wrong with it.
+    """
+    state = begin(as_json, env_file)
+
+    async def look(queue: JobQueue) -> tuple[list[bytes], int]:
+        return await queue.peek(count, offset), await queue.length()
+
+    found, total = ask(state, look)
+    documents = [job_document(element, position) for position, element in enumerate(found, offset)]
+    if raw and not state.console.json:
+        if found:
+            state.console.result(None, "\n".join(as_text(element) for element in found))
+    else:
+        state.console.result(documents, lambda: job_table(state, documents))
+    if (rest := total - offset - len(found)) > 0:
+        state.console.status(f"{rest} more")
+
+
+@app.command("clear", epilog=examples("autometa queue clear", "autometa queue clear --yes --json"))
+def clear(yes: YesOption = False, as_json: JsonOption = False, env_file: EnvFileOption = None) -> None:
+    """Move all pending jobs aside.
+
+    For a day `autometa queue restore` brings them back. After that jobs
+    that were pushed by hand are gone; the scheduler's come again as long
+    as they are due. Jobs in flight, delayed or dead are left alone.
+    """
+    state = begin(as_json, env_file)
+    count = ask(state, lambda queue: queue.length())
+    nothing_to_ask = count == 0 and state.console.interactive
+    if not nothing_to_ask and not state.console.confirm(f"Clear {count} pending jobs?", yes=yes):
+        raise AutometaError("nothing was changed")
+    from autometa_cli.jobs.queue import CLEARED_KEPT_SECONDS
+
+    stamp, cleared = ask(state, lambda queue: queue.clear())
+    until = int(stamp) // 1000 + CLEARED_KEPT_SECONDS
+    state.console.result(
+        {"cleared": cleared, "restorable_until": until if cleared else None}, f"cleared {cleared}"
+    )
+    if cleared:
+        state.console.status(f"autometa queue restore brings them back, until {utc(until)}")
+
+
+@app.command("restore", epilog=examples("autometa queue restore", "autometa queue restore --json"))
+def restore(as_json: JsonOption = False, env_file: EnvFileOption = None) -> None:
+    """Undo the latest `queue clear`: its jobs are at the head again.
+
+    Once more undoes the one before. Works for a day after the clear.
+    """
+    state = begin(as_json, env_file)
+    restored = ask(state, lambda queue: queue.restore())
+    state.console.result({"restored": restored}, f"restored {restored}")
+    if not restored:
+        state.console.status("nothing was cleared within the last day")
+
+
+@app.command(
+    "stats", epilog=examples("autometa queue stats", "autometa queue stats --json | jq .oldest_seconds")
+)
+def stats(as_json: JsonOption = False, env_file: EnvFileOption = None) -> None:
+    """Count the jobs by where they stand."""
+    state = begin(as_json, env_file)
+    from autometa_cli.jobs.inspector import Inspector
+
+    counts = ask(state, lambda queue: Inspector(queue).counts())
+    state.console.result(counts_document(counts), lambda: state.console.fields(counts_rows(counts)))
+
+
+@app.command("inflight", epilog=examples("autometa queue inflight", "autometa queue inflight --json"))
+def inflight(as_json: JsonOption = False, env_file: EnvFileOption = None) -> None:
+    """Show what the workers hold: each job's state, nonce and transaction.
+
+    A transaction whose worker is gone is in nobody's list; another worker
+    watches it, and `autometa queue stats` counts it as open.
+    """
+    state = begin(as_json, env_file)
+    from autometa_cli.jobs.inspector import Inspector
+
+    held = ask(state, lambda queue: Inspector(queue).inflight())
+    state.console.result([held_document(one) for one in held], lambda: held_table(state, held))
+
+
+@app.command("delayed", epilog=examples("autometa queue delayed", "autometa queue delayed -n 1000 --json"))
+def delayed(
+    count: CountOption = 100,
+    offset: OffsetOption = 0,
+    as_json: JsonOption = False,
+    env_file: EnvFileOption = None,
+) -> None:
+    """Show the jobs that wait for another look, and why.
+
+    Retries after a revert, and jobs that are held because their action
+    would fail now. The next due come first.
+    """
+    state = begin(as_json, env_file)
+    from autometa_cli.jobs.inspector import Inspector
+
+    async def look(queue: JobQueue) -> tuple[list[tuple[Record, int]], int]:
+        return await Inspector(queue).delayed(count, offset), await queue.clock()
+
+    rows, now = ask(state, look)
+    state.console.result(
+        [delayed_document(record, due) for record, due in rows], lambda: delayed_table(state, rows, now)
+    )
+
+
+@dead.command("list", epilog=examples("autometa queue dead list", "autometa queue dead list -n 1000 --json"))
+def dead_list(
+    count: CountOption = 100,
+    offset: OffsetOption = 0,
+    as_json: JsonOption = False,
+    env_file: EnvFileOption = None,
+) -> None:
+    """List the jobs that were given up, the latest first."""
+    state = begin(as_json, env_file)
+    from autometa_cli.jobs.inspector import Inspector
+
+    async def look(queue: JobQueue) -> tuple[list[Record], int]:
+        return await Inspector(queue).dead(count, offset), await queue.clock()
+
+    records, now = ask(state, look)
+    state.console.result(
+        [record_document(record) for record in records], lambda: dead_table(state, records, now)
+    )
+
+
+@dead.command(
+    "show",
+    epilog=examples(
+        "autometa queue dead show 7@1767225600",
+        "autometa queue dead show $KEY --json | jq -r .raw > payload",
+    ),
+)
+def dead_show(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="JOB", help="Its name in the list, its key or its id.", show_default=False),
+    ],
+    as_json: JsonOption = False,
+    env_file: EnvFileOption = None,
+) -> None:
+    """Show one dead letter in full, with its payload."""
+    state = begin(as_json, env_file)
+    from autometa_cli.jobs.inspector import Inspector
+
+    async def look(queue: JobQueue) -> tuple[Record | None, int]:
+        return await Inspector(queue).dead_letter(name), await queue.clock()
+
+    record, now = ask(state, look)
+    if record is None:
+        raise AutometaError(f"there is no dead letter {name}", "autometa queue dead list shows them")
+    state.console.result(record_document(record), lambda: state.console.fields(record_rows(record, now)))

@@ -1,0 +1,215 @@
+"""How jobs and records are shown: JSON documents, and tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from autometa_cli.commands.workflowview import whole
+from autometa_cli.times import relative, utc
+from autometa_cli.units import duration
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from autometa_cli.commands.context import State
+    from autometa_cli.jobs.inspector import Counts, Held
+    from autometa_cli.jobs.record import Record
+
+_CELL = 60  # characters of a payload in a table
+
+
+def as_text(raw: bytes) -> str:
+    """Bytes as text; those that are no UTF-8 as `\\xff`."""
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def job_document(raw: bytes, position: int | None = None) -> dict[str, Any]:
+    """A raw element in JSON: `raw` as it stands in the list, and what it says where it is a job."""
+    from autometa_cli.jobs.job import BadJob, parse_job
+
+    document: dict[str, Any] = {} if position is None else {"position": position}
+    document |= {"raw": as_text(raw), "bytes": len(raw)}
+    try:
+        job = parse_job(raw)
+    except BadJob as error:
+        return {**document, "valid": False, "error": error.message}
+    return {
+        **document,
+        "valid": True,
+        "workflow": whole(job.workflow),
+        "next_run": whole(job.next_run),
+        "next_run_utc": utc(job.next_run) if job.next_run else None,
+        "owner": job.owner or None,
+        "id": job.id,
+        "occurrence": job.occurrence,
+        "force": job.force,
+    }
+
+
+def job_table(state: State, documents: Sequence[dict[str, Any]]) -> RenderableType:
+    """Elements of the list, one a line; what is no job says why."""
+    rows = []
+    for document in documents:
+        position = document["position"]
+        if not document["valid"]:
+            rows.append((position, "-", f"no job: {document['error']}", "-", _cut(document["raw"])))
+            continue
+        rows.append((
+            position,
+            str(document["workflow"]),
+            _when(document),
+            document["id"] or "-",
+            document["owner"] or "-",
+        ))  # fmt: skip
+    return state.console.table(("#", "WORKFLOW", "NEXT RUN", "ID", "OWNER"), rows, empty="no pending jobs")
+
+
+def record_document(record: Record) -> dict[str, Any]:
+    """A ledger record in JSON. Times are seconds since 1970, amounts wei as text."""
+    return {
+        "key": record.key,
+        "label": record.label,
+        "kind": record.kind,
+        "state": record.state,
+        "id": record.id,
+        "workflow": whole(record.workflow) if record.workflow else None,
+        "next_run": whole(record.next_run),
+        "generation": record.generation,
+        "reason": record.reason or None,
+        "text": record.text or None,
+        "outcome": record.outcome or None,
+        "attempts": record.attempts,
+        "holds": record.holds,
+        "holder": record.holder or None,
+        "sender": record.sender or None,
+        "nonce": record.nonce,
+        "tx": record.tx or (record.attempts_sent[-1].hash if record.attempts_sent else None),
+        "queued_at": _seconds(record.queued_at),
+        "closed_at": _seconds(record.closed_at),
+        "raw": as_text(record.job),
+    }
+
+
+def record_rows(record: Record, now: int) -> list[tuple[str, Any]]:
+    """A record for people."""
+    rows: list[tuple[str, Any]] = [
+        ("record", record.key),
+        ("job", record.label),
+        ("state", record.state),
+        ("reason", record.reason or None),
+        ("", record.text or None),
+        ("workflow", record.workflow or None),
+        ("attempts", record.attempts),
+        ("queued", _ago(record.queued_at, now)),
+        ("closed", _ago(record.closed_at, now)),
+    ]
+    if record.nonce is not None:
+        rows += [("sender", record.sender), ("nonce", record.nonce)]
+    rows += [(f"sent {number}", attempt.hash) for number, attempt in enumerate(record.attempts_sent, 1)]
+    return [*rows, ("payload", as_text(record.job))]
+
+
+def held_document(held: Held) -> dict[str, Any]:
+    """One element of an in-flight list in JSON; without a record it was taken, but not looked at yet."""
+    record = record_document(held.record) if held.record else None
+    document = {"worker": held.worker, "worker_gone": held.gone, "record": record}
+    return document if held.record else {**document, **job_document(held.element)}
+
+
+def held_table(state: State, held: Sequence[Held]) -> RenderableType:
+    """What workers hold, one a line."""
+    rows = []
+    for one in held:
+        worker = f"{one.worker} (gone)" if one.gone else one.worker
+        if one.record is None:
+            rows.append((worker, _cut(as_text(one.element)), "taken", "-", "-"))
+            continue
+        sent = one.record.attempts_sent
+        rows.append((
+            worker, one.record.label, one.record.state,
+            "-" if one.record.nonce is None else str(one.record.nonce), sent[-1].hash if sent else "-",
+        ))  # fmt: skip
+    return state.console.table(
+        ("WORKER", "JOB", "STATE", "NONCE", "TRANSACTION"), rows, empty="nothing in flight"
+    )
+
+
+def delayed_document(record: Record, due_ms: int) -> dict[str, Any]:
+    """A delayed record in JSON; `due` is when it goes back to the list."""
+    due = due_ms // 1000
+    return {**record_document(record), "due": due, "due_utc": utc(due)}
+
+
+def delayed_table(state: State, rows: Sequence[tuple[Record, int]], now: int) -> RenderableType:
+    """What waits, one a line, the next due first."""
+    return state.console.table(
+        ("JOB", "AGAIN", "REASON", "TRIED", "HELD", "WHY"),
+        [
+            (
+                record.label,
+                "now" if due <= now * 1000 else f"in {duration((due - now * 1000) // 1000)}",
+                record.reason,
+                record.attempts,
+                record.holds,
+                record.text,
+            )
+            for record, due in rows
+        ],
+        empty="nothing waits",
+    )
+
+
+def dead_table(state: State, records: Sequence[Record], now: int) -> RenderableType:
+    """Dead letters, one a line, the latest first."""
+    return state.console.table(
+        ("JOB", "BURIED", "REASON", "TRIED", "WHY"),
+        [(r.label, _ago(r.closed_at, now), r.reason, r.attempts, r.text) for r in records],
+        empty="no dead letters",
+    )
+
+
+def counts_document(counts: Counts) -> dict[str, Any]:
+    """The counts in JSON."""
+    return {
+        "pending": counts.pending,
+        "inflight": counts.inflight,
+        "delayed": counts.delayed,
+        "dead": counts.dead,
+        "open": counts.open,
+        "workers": counts.workers,
+        "paused": counts.paused or None,
+        "oldest_seconds": None if counts.oldest is None else round(counts.oldest, 3),
+    }
+
+
+def counts_rows(counts: Counts) -> list[tuple[str, Any]]:
+    """The counts for people."""
+    return [
+        ("pending", counts.pending),
+        ("oldest", None if counts.oldest is None else f"waits {duration(counts.oldest)}"),
+        ("in flight", counts.inflight),
+        ("open", f"{counts.open} (hold a nonce)" if counts.open else 0),
+        ("delayed", counts.delayed),
+        ("dead", counts.dead),
+        ("workers", counts.workers),
+        ("paused", counts.paused or "no"),
+    ]
+
+
+def _when(document: dict[str, Any]) -> str:
+    if document["next_run"] == 0:
+        return "now, by force" if document["force"] else "now"
+    return document["next_run_utc"] or str(document["next_run"])
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _CELL else text[: _CELL - 1] + "…"
+
+
+def _seconds(milliseconds: int) -> int | None:
+    return milliseconds // 1000 or None
+
+
+def _ago(milliseconds: int, now: int) -> str | None:
+    return relative(min(milliseconds // 1000, now), now) if milliseconds else None
