@@ -97,7 +97,7 @@ def _is_answer(member: dict[str, Any]) -> bool:
 def _batch_refused(answer: dict[str, Any]) -> TransportFailure:
     code, text, _ = error_parts(answer)
     if is_rate_limit(code, text) and "batch" not in text.lower():
-        return TransportFailure(f"too many requests: {text}")
+        return TransportFailure(f"too many requests: {text}", busy=True)
     if answer.get("error") is None:
         return TransportFailure("its answer to a batch is not a list")
     return TransportFailure(f"it refuses the batch: {text}", refused=True)

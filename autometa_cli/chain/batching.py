@@ -1,35 +1,54 @@
 """Calls that are made in the same turn of the event loop leave together, as one JSON-RPC batch.
 
 A `Lane` holds the calls that wait for their turn and bounds the exchanges under way. While all of them are
-out, calls gather, so batches grow with the load by themselves and a lone call leaves at once.
+out, calls gather, so batches grow with the load by themselves and a lone call leaves at once. Where a server
+says that it is asked too often, the lane rests a moment and goes on with half as many calls at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+#: Seconds of the first rest after "too many requests", doubled while no call succeeds, and the longest.
+FIRST_REST = 0.5
+LONGEST_REST = 5.0
+
 
 class Call:
-    """One request on its way. Its future gets the result, or the exception to raise."""
+    """One request on its way. Its future gets the result, or the exception to raise.
 
-    __slots__ = ("body", "future", "id", "raw", "since", "tried")
+    Attributes:
+        id, body: as sent.
+        since: when it was made, by the loop's clock.
+        raw: the signed bytes, for a send; empty for a read.
+        patient: rather waits than fails where the server is asked too often.
+        tried: has left once already.
+    """
 
-    def __init__(self, id: int, body: str, future: asyncio.Future[Any], since: float, raw: bytes) -> None:
+    __slots__ = ("body", "future", "id", "patient", "raw", "since", "tried")
+
+    def __init__(
+        self, id: int, body: str, future: asyncio.Future[Any], since: float, raw: bytes, patient: bool
+    ) -> None:
         self.id = id
         self.body = body
         self.future = future
         self.since = since
         self.raw = raw
+        self.patient = patient
         self.tried = False
 
     def finish(self, value: Any) -> None:
+        """Give the caller its result."""
         if not self.future.done():
             self.future.set_result(value)
 
     def fail(self, error: Exception) -> None:
+        """Raise this at the caller."""
         if not self.future.done():
             self.future.set_exception(error)
 
@@ -42,7 +61,7 @@ class Lane:
         give_up: ends a call that gets no answer, with the reason.
         limit: exchanges under way at the same time.
         size: gives the largest batch that the server takes at present.
-        patience: seconds that a call may wait for its turn.
+        patience: seconds that a call waits for its turn while no other call succeeds either.
     """
 
     def __init__(
@@ -62,6 +81,12 @@ class Lane:
         self._waiting: deque[Call] = deque()
         self._under_way: dict[asyncio.Task[None], list[Call]] = {}
         self._armed = False
+        self._progress = -math.inf  # when a call last succeeded
+        self._window = math.inf  # calls under way at the same time that the server puts up with
+        self._rest = FIRST_REST
+        self._resting_until = -math.inf
+        self._saturated = self._reason = f"saturated: no turn within {patience:g} s"
+        self._wake: asyncio.TimerHandle | None = None
 
     def put(self, call: Call) -> None:
         """Let a call leave with whatever else is put in this turn."""
@@ -74,26 +99,78 @@ class Lane:
         """Put calls back, ahead of the others: they have waited longest."""
         self._waiting.extendleft(reversed(calls))
 
+    def succeeded(self, count: int) -> None:
+        """The server answered so many calls: it may be asked a little more at a time."""
+        self._progress = asyncio.get_running_loop().time()
+        self._reason = self._saturated
+        self._rest = FIRST_REST
+        if self._window < self._limit * self._size():
+            self._window += max(1.0, count / 10)
+        else:
+            self._window = math.inf
+
+    def throttled(self, calls: Sequence[Call], reason: str, asked: float | None) -> list[Call]:
+        """The server is asked too often: rest, then make these calls again, fewer at a time.
+
+        Args:
+            calls: those it did not answer.
+            reason: what it said.
+            asked: seconds that it asked us to wait, if it did.
+
+        Returns:
+            The calls that cannot wait that long; the caller ends them.
+        """
+        now = asyncio.get_running_loop().time()
+        if now >= self._resting_until:  # else: another exchange of the same burst
+            out = sum(len(group) for group in self._under_way.values())
+            self._window = max(1.0, min(self._window, out) / 2)
+            self._resting_until = now + min(LONGEST_REST, max(self._rest, asked or 0.0))
+            self._rest = min(LONGEST_REST, self._rest * 2)
+        self._reason = reason
+        late = [self._late(call, self._resting_until) for call in calls]
+        self.again([call for call, is_late in zip(calls, late, strict=True) if not is_late])
+        return [call for call, is_late in zip(calls, late, strict=True) if is_late]
+
     def _turn(self) -> None:
         self._armed = False
         self._depart()
 
+    def _late(self, call: Call, now: float) -> bool:
+        return now - max(call.since, self._progress) > self._patience
+
     def _depart(self) -> None:
-        while self._waiting and len(self._under_way) < self._limit:
-            size = max(1, self._size())
-            calls: list[Call] = []
-            while self._waiting and len(calls) < size:
-                call = self._waiting.popleft()
-                if call.future.done():  # its caller has gone
-                    continue
-                if call.future.get_loop().time() - call.since > self._patience and not call.tried:
-                    self._give_up(call, f"saturated: no turn within {self._patience:g} s")
-                    continue
-                calls.append(call)
+        if not self._waiting:
+            return
+        loop = self._waiting[0].future.get_loop()
+        now = loop.time()
+        if now < self._resting_until:
+            if self._wake is None:
+                self._wake = loop.call_at(self._resting_until, self._woken)
+            return
+        out = sum(len(group) for group in self._under_way.values())
+        while self._waiting and len(self._under_way) < self._limit and out < self._window:
+            calls = self._next(max(1, int(min(self._size(), self._window - out))), now)
             if calls:
-                task = asyncio.create_task(self._exchange(calls))
+                out += len(calls)
+                task = loop.create_task(self._exchange(calls))
                 self._under_way[task] = calls
                 task.add_done_callback(self._arrived)
+
+    def _next(self, count: int, now: float) -> list[Call]:
+        calls: list[Call] = []
+        while self._waiting and len(calls) < count:
+            call = self._waiting.popleft()
+            if call.future.done():  # its caller has gone
+                continue
+            if self._late(call, now) and not call.tried:
+                self._give_up(call, self._reason)
+            else:
+                calls.append(call)
+        return calls
+
+    def _woken(self) -> None:
+        self._wake = None
+        self._depart()
 
     def _arrived(self, task: asyncio.Task[None]) -> None:
         calls = self._under_way.pop(task)
@@ -107,6 +184,8 @@ class Lane:
         """Give up every call that waits or is under way."""
         calls = [*self._waiting, *(call for group in self._under_way.values() for call in group)]
         self._waiting.clear()
+        if self._wake is not None:
+            self._wake.cancel()
         tasks = list(self._under_way)
         for task in tasks:
             task.cancel()

@@ -76,8 +76,13 @@ class Endpoint:
     def __repr__(self) -> str:
         return f"Endpoint({self.name})"
 
-    async def request(self, method: str, params: Sequence[Any] = ()) -> Any:
+    async def request(self, method: str, params: Sequence[Any] = (), *, patient: bool = False) -> Any:
         """The result of one read.
+
+        Args:
+            method, params: of the call; `params` must be JSON.
+            patient: where the server is asked too often, wait and ask again rather than raise; for as long as
+                it answers anything at all, and `timeout` more.
 
         Raises:
             RpcFault: the node answered with an error.
@@ -87,13 +92,14 @@ class Endpoint:
         """
         if not self._verified:
             await self.verify()
-        return await self._put(self._reads, method, params)
+        return await self._put(self._reads, method, params, patient=patient)
 
     async def send(self, raw: bytes) -> SendAnswer:
         """Offer signed bytes, once. Raises only WrongChain and EndpointDown, and only before it left."""
         if not self._verified:
             await self.verify()
-        answer: SendAnswer = await self._put(self._sends, "eth_sendRawTransaction", ("0x" + raw.hex(),), raw)
+        params = ("0x" + raw.hex(),)
+        answer: SendAnswer = await self._put(self._sends, "eth_sendRawTransaction", params, raw=raw)
         return answer
 
     async def verify(self) -> None:
@@ -116,7 +122,9 @@ class Endpoint:
             await asyncio.wait([self._verifying])
         await self.transport.disconnect()
 
-    def _put(self, lane: Lane, method: str, params: Sequence[Any], raw: bytes = b"") -> asyncio.Future[Any]:
+    def _put(
+        self, lane: Lane, method: str, params: Sequence[Any], *, raw: bytes = b"", patient: bool = False
+    ) -> asyncio.Future[Any]:
         if self._closed:
             raise EndpointDown(self.name, "the client was closed")
         loop = asyncio.get_running_loop()
@@ -126,13 +134,13 @@ class Endpoint:
             self._loop = loop
         number = next(self._ids)
         body = f'{{"jsonrpc":"2.0","id":{number},"method":"{method}","params":{_encode(params)}}}'
-        call = Call(number, body, loop.create_future(), loop.time(), raw)
+        call = Call(number, body, loop.create_future(), loop.time(), raw, patient)
         lane.put(call)
         return call.future
 
     async def _verify(self) -> None:
         try:
-            found = quantity(await self._put(self._reads, "eth_chainId", ()), "eth_chainId")
+            found = quantity(await self._put(self._reads, "eth_chainId", (), patient=True), "eth_chainId")
         except RpcFault as fault:
             raise EndpointDown(self.name, f"it does not tell its chain id: {fault.text}") from None
         if found != self.expected:
@@ -158,36 +166,39 @@ class Endpoint:
             return
         if len(calls) > 1 and answers:
             self._batches_work = True
-        again = []
+        again: list[Call] = []
+        busy: list[Call] = []
         for call in calls:
             answer = answers.get(call.id)
             if answer is None:
                 self._down(call, "the answer to one call of a batch is missing or malformed")
             elif answer.get("error") is None:
                 call.finish(answer["result"])
-            elif not self._read_error(call, answer, batched=len(calls) > 1):
-                again.append(call)
+            else:
+                code, text, data = error_parts(answer)
+                if len(calls) > 1 and is_oversize(code, text):
+                    again.append(call)
+                elif is_rate_limit(code, text):
+                    busy.append(call)
+                    reason = f"too many requests: {text}"
+                else:
+                    call.fail(RpcFault(code, self._clean(text), self._clean_data(data), self.name))
+        if len(busy) < len(calls):
+            self._reads.succeeded(len(calls) - len(busy))
         if again:
             self._shrink(len(calls))
             self._reads.again(again)
-
-    def _read_error(self, call: Call, answer: dict[str, Any], *, batched: bool) -> bool:
-        """False where the call must be made again, in a smaller batch."""
-        code, text, data = error_parts(answer)
-        if batched and is_oversize(code, text):
-            return False
-        text = self._clean(text)
-        if is_rate_limit(code, text):
-            self._down(call, f"too many requests: {text}")
-        else:
-            call.fail(RpcFault(code, text, self._clean_data(data), self.name))
-        return True
+        if busy:
+            self._busy(busy, reason)
 
     def _read_failed(self, calls: list[Call], failure: TransportFailure) -> None:
         self._doubt(failure)
         if failure.refused:
             self._shrink(len(calls))
             self._reads.again(calls)
+            return
+        if failure.busy:
+            self._busy(calls, failure.text, failure.retry_after)
             return
         again = []
         for call in calls:
@@ -198,6 +209,14 @@ class Endpoint:
             else:
                 self._down(call, failure.text, failure.retry_after)
         self._reads.again(again)
+
+    def _busy(self, calls: list[Call], reason: str, retry_after: float | None = None) -> None:
+        impatient = [call for call in calls if not call.patient]
+        patient = [call for call in calls if call.patient]
+        if patient:
+            impatient += self._reads.throttled(patient, reason, retry_after)
+        for call in impatient:
+            self._down(call, reason, retry_after)
 
     async def _send(self, calls: list[Call]) -> None:
         try:

@@ -109,9 +109,10 @@ class Rpc:
             ConfigError: every endpoint serves another chain.
         """
         trouble: list[EndpointDown] = []
-        for endpoint in self._order():
+        endpoints = self._order()
+        for endpoint in endpoints:
             try:
-                result = await endpoint.request(method, params)
+                result = await endpoint.request(method, params, patient=endpoint is endpoints[-1])
             except EndpointDown as error:
                 self._down(endpoint, error)
                 trouble.append(error)
@@ -159,9 +160,11 @@ class Rpc:
         """
         tag = hex(block) if isinstance(block, int) else block
         trouble: list[EndpointDown] = []
-        for endpoint in self._order():
+        endpoints = self._order()
+        for endpoint in endpoints:
+            patient = endpoint is endpoints[-1]
             try:
-                answer = await endpoint.request("eth_getBlockByNumber", (tag, False))
+                answer = await endpoint.request("eth_getBlockByNumber", (tag, False), patient=patient)
             except EndpointDown as error:
                 self._down(endpoint, error)
                 trouble.append(error)

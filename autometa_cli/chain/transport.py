@@ -43,6 +43,7 @@ class TransportFailure(Exception):
         disconnected: the server closed the connection without an answer, as it does with an idle one.
         unconnected: no connection was made, so the server behind the URL may have changed since.
         refused: the server does not take batches, or none of this size; it looked at no call in it.
+        busy: the server is asked too often.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class TransportFailure(Exception):
         disconnected: bool = False,
         unconnected: bool = False,
         refused: bool = False,
+        busy: bool = False,
     ) -> None:
         super().__init__(text)
         self.text = text
@@ -64,6 +66,7 @@ class TransportFailure(Exception):
         self.disconnected = disconnected
         self.unconnected = unconnected
         self.refused = refused
+        self.busy = busy or status == 429
 
 
 class Transport(AsyncHTTPProvider):

@@ -62,7 +62,7 @@ class View:
     async def request(self, method: str, params: Sequence[Any] = ()) -> Any:
         """Any other read at this endpoint. Pass the block yourself: `hex(view.block.number)`."""
         try:
-            return await self.endpoint.request(method, params)
+            return await self.endpoint.request(method, params, patient=True)
         except EndpointDown as error:
             self._down(self.endpoint, error)
             raise

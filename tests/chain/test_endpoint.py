@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -154,6 +155,56 @@ def test_a_batch_whose_answers_are_too_large_is_split() -> None:
 
     results, _ = asyncio.run(with_node(answer, lambda endpoint: ask(endpoint, 40)))
     assert results == list(range(40))
+
+
+def limited(rate: float, refuse: Any) -> Any:
+    """A node that answers so many calls a second, and refuses a body that is over it."""
+    allowance, last = rate, time.monotonic()
+
+    def answer(body: Any) -> Any:
+        nonlocal allowance, last
+        now = time.monotonic()
+        allowance, last = min(rate, allowance + (now - last) * rate), now
+        count = len(body) if isinstance(body, list) else 1
+        if count > allowance:
+            return refuse(body)
+        allowance -= count
+        return echo(body)
+
+    return answer
+
+
+TOO_OFTEN = {
+    "429": lambda body: page(429),
+    "one error": lambda body: bad(None, -32005, "limit exceeded"),
+    "an error for each": lambda body: (
+        [bad(call, -32005, "limit exceeded") for call in body]
+        if isinstance(body, list)
+        else bad(body, -32005, "limit exceeded")
+    ),
+}
+
+
+@pytest.mark.parametrize("refuse", TOO_OFTEN.values(), ids=TOO_OFTEN.keys())
+def test_a_patient_reader_adapts_to_a_slow_server(refuse: Any) -> None:
+    async def work(endpoint: Endpoint) -> Any:
+        calls = (endpoint.request("echo", (number,), patient=True) for number in range(1200))
+        return await asyncio.gather(*calls)
+
+    results, _ = asyncio.run(with_node(limited(400, refuse), work))
+    assert results == list(range(1200))
+
+
+def test_a_patient_reader_does_not_wait_for_ever() -> None:
+    async def work(endpoint: Endpoint) -> Any:
+        began = time.monotonic()
+        calls = (endpoint.request("echo", (number,), patient=True) for number in range(20))
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert time.monotonic() - began < 5
+        return results
+
+    results, _ = asyncio.run(with_node(lambda body: page(429), work, timeout=1))
+    assert all(isinstance(result, EndpointDown) and "429" in result.message for result in results)
 
 
 def test_one_answer_that_is_too_large_is_an_answer() -> None:
