@@ -173,6 +173,11 @@ def build(layers: Layers) -> Settings:
     }
     given |= {"network": chain, "chain_id": chain.chain_id}
     warnings = list(layers.warnings)
+    warnings += [
+        f"{option.name} is set, but this version does not use it yet"
+        for option in OPTIONS
+        if option.idle and option.name in layers.values
+    ]
     given["rpc_urls"] = _rpc_urls(parsed, chain, warnings)
     for name, attribute in _PRESET_ADDRESSES.items():
         given[BY_NAME[name].attribute] = parsed.get(name) or getattr(chain, attribute)

@@ -32,6 +32,7 @@ class Option:
         help: for people, with the unit.
         kind: "secret" is never shown, "url" only redacted.
         group: heading in `.env.example` and `config show`.
+        idle: known and checked, but nothing reads it yet; setting it warns, so that nobody relies on it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Option:
     help: str
     kind: Kind = "plain"
     group: str = ""
+    idle: bool = False
 
     @property
     def secret(self) -> bool:
@@ -138,7 +140,13 @@ _GROUPS: dict[str, tuple[Option, ...]] = {
             "seconds between two passes of the scheduler",
         ),
         Option(
-            "PRICE_FEED_URL", "price_feed_url", parsers.http_url, "", "where token prices come from", "url"
+            "PRICE_FEED_URL",
+            "price_feed_url",
+            parsers.http_url,
+            "",
+            "where token prices come from (not used yet)",
+            "url",
+            idle=True,
         ),
     ),
     "Worker": (
@@ -259,7 +267,8 @@ _GROUPS: dict[str, tuple[Option, ...]] = {
             "metrics_port",
             parsers.whole(1, 65535),
             "",
-            "serve metrics and health on this port; empty: off",
+            "serve metrics and health on this port; empty: off (not used yet)",
+            idle=True,
         ),
         Option("LOG_FORMAT", "log_format", parsers.choice("text", "json"), "text", "text or json"),
         Option(

@@ -514,3 +514,9 @@ def test_the_table_is_consistent() -> None:
         assert not option.attribute or option.attribute in Settings.__dataclass_fields__
     keys = {option.name for option in OPTIONS if option.secret}
     assert all(name.startswith(tuple(KEY_NAMES)) for name in keys)
+
+
+def test_a_variable_that_nothing_reads_yet_warns_that_it_is_idle(directory: Path) -> None:
+    settings = config.load(environ={"METRICS_PORT": "9100"})
+    assert any("METRICS_PORT" in warning and "not use it yet" in warning for warning in settings.warnings)
+    assert not any("not use it yet" in warning for warning in config.load(environ={}).warnings)
