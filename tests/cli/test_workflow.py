@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from autometa_cli.chain import search
 from autometa_cli.chain.encodings import (
     ContractCall,
     NativeTransfer,
@@ -72,7 +73,12 @@ def test_list_shows_each_in_words(cli: Cli, network: LiveNetwork) -> None:
     assert "never" in lines[2]
 
 
-def test_list_filters(cli: Cli, network: LiveNetwork) -> None:
+@pytest.mark.parametrize("at_a_time", [500, 2])
+def test_list_filters(
+    cli: Cli, network: LiveNetwork, monkeypatch: pytest.MonkeyPatch, at_a_time: int
+) -> None:
+    monkeypatch.setattr(search, "CHUNK", at_a_time)
+
     async def prepare() -> None:
         soon = network.now() + 10**6
         await network.create_workflow()  # 1: due
