@@ -142,20 +142,26 @@ class Scheduler:
 
     async def _meet(self) -> int:
         """Make sure that this is the Redis process whose ledger we write; its time, seconds since 1970."""
-        queue = self._queue
+        queue, restarted = self._queue, False
         if self._joined:
             try:
-                return int((await queue.redis.time())[0])
+                return await queue.clock()
             except RunChanged:
-                self._joined = False
                 _log.warning("Redis restarted; asking whether it kept everything")
+                self._joined, restarted = False, True
+        try:
+            if restarted or not queue.scripts.run:
                 await queue.rejoin("")
-        elif queue.scripts.run:
-            await queue.join()
-        else:
-            await queue.rejoin("")
+            else:
+                await queue.join()
+        except LedgerInDoubt as error:
+            if error.lost:
+                # Perhaps only we remember what is gone. The workers must know before they bind anything.
+                answer = await queue.scripts.call("recovery_begin", [queue.keys.epoch], [])
+                queue.scripts.seen = answer.seq
+            raise
         self._joined = True
-        return int((await queue.redis.time())[0])
+        return await queue.clock()
 
     async def _scan(self, clock: int) -> Pass:
         """Read the registry and enqueue; once more at another endpoint where one gives up half-way."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,6 +21,7 @@ from autometa_cli.devnet import anvil_binary
 from autometa_cli.devnet.node import AnvilProcess
 from autometa_cli.devnet.server import ValkeyProcess
 from autometa_cli.errors import ConfigError, RedisUnreachable, RpcUnreachable
+from autometa_cli.jobs.epoch import LedgerInDoubt
 from autometa_cli.jobs.queue import LOST_AFTER_MS, JobQueue
 from autometa_cli.scheduler import Scheduler
 from autometa_cli.scheduling.passes import Pass
@@ -385,7 +387,7 @@ def test_a_redis_that_restarts_in_the_middle_costs_nothing(
     there = LiveNetwork(network.anvil, replace(network.info, redis_url=own_redis.url))
 
     async def scenario() -> None:
-        ids = await there.create_workflows(1500)
+        ids = await there.create_workflows(1000)
         async with scheduler(there) as one:
             under_way = asyncio.create_task(one.run_once())
             async with there.queue() as queue:
@@ -399,9 +401,36 @@ def test_a_redis_that_restarts_in_the_middle_costs_nothing(
                 await one.run_once()
             own_redis.start()
             done = await one.run_once()
-            assert done.due == 1500
-            assert 0 < done.enqueued < 1500
+            assert done.due == 1000
+            assert 0 < done.enqueued < 1000
             assert (await one.run_once()).enqueued == 0
+        await each_once(there, ids)
+
+    run(scenario())
+
+
+def test_writes_that_only_the_scheduler_remembers_void_the_ledger(
+    network: LiveNetwork, own_redis: ValkeyProcess
+) -> None:
+    there = LiveNetwork(network.anvil, replace(network.info, redis_url=own_redis.url))
+
+    async def scenario() -> None:
+        ids = await there.create_workflows(2)
+        async with scheduler(there) as one, there.queue() as queue:
+            assert (await one.run_once()).enqueued == 2
+            await queue.connections.close()
+            own_redis.kill()
+            shutil.rmtree(own_redis.data)
+            own_redis.start()
+            for message in ("forgot writes", "workers are recovering"):
+                with pytest.raises(LedgerInDoubt, match=message):
+                    await one.run_once()
+            await queue.reconnect()
+            assert await queue.length() == 0
+            # What a worker does when it has used up its key's open nonces.
+            answer = await queue.scripts.call("recovery_end", [queue.keys.epoch, queue.keys.seen], [])
+            assert answer.word == "ok"
+            assert (await one.run_once()).enqueued == 2
         await each_once(there, ids)
 
     run(scenario())

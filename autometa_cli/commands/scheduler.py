@@ -47,7 +47,9 @@ def scheduler(
     if once:
         _show(state, state.run(_once(state)))
     else:
-        state.console.result(serve(state, lambda stop: _run(state, stop)), "")
+        totals = serve(state, lambda stop: _run(state, stop))
+        if state.console.json:  # the log has told people
+            state.console.result(totals)
 
 
 async def _once(state: State) -> Pass:

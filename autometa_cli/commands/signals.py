@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+_log = logging.getLogger(__name__)
+
+_CANCEL_AGAIN_SECONDS = 0.5
+
 
 def serve(state: State, work: Callable[[asyncio.Event], Awaitable[Result]]) -> Result:
     """Runs a service to its end.
@@ -29,10 +34,18 @@ def serve(state: State, work: Callable[[asyncio.Event], Awaitable[Result]]) -> R
     async def run() -> Result:
         loop, task, stop = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
 
-        def told() -> None:
-            if stop.is_set() and task is not None:
+        def leave() -> None:
+            if task is not None:
                 task.cancel()
-            stop.set()
+            # redis-py swallows a cancellation that meets it while it connects.
+            loop.call_later(_CANCEL_AGAIN_SECONDS, leave)
+
+        def told() -> None:
+            if stop.is_set():
+                leave()
+            else:
+                _log.info("stopping; a second signal ends it at once")
+                stop.set()
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told)
