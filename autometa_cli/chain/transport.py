@@ -145,6 +145,8 @@ def _failure(error: Exception, timeout: float) -> TransportFailure:
         return TransportFailure(f"cannot connect: {_plain(reason)}", unconnected=True)
     if isinstance(error, aiohttp.InvalidURL):
         return TransportFailure("its URL is malformed", unconnected=True)
+    if isinstance(error, aiohttp.ClientResponseError):
+        return TransportFailure("its answer is not HTTP")
     if isinstance(error, aiohttp.ClientPayloadError):
         return TransportFailure("the answer was cut off")
     if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError):

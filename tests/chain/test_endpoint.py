@@ -84,7 +84,9 @@ def spoil(body: Any) -> Any:
     answers[6]["id"] = None
     answers.append({**answers[5], "result": "another"})  # two different answers
     answers[4] = "text"
-    return [*answers, good({"id": 10**9}, 1), answers[3]]  # an answer to nothing; the same answer twice
+    ids: list[Any] = [True, 1.0, [1], {}, "1"]
+    odd = [{**answers[0], "id": id, "result": "odd"} for id in ids]
+    return [*odd, *answers, good({"id": 10**9}, 1), answers[3]]  # an answer to nothing; the same answer twice
 
 
 def test_what_cannot_be_matched_fails_alone() -> None:

@@ -106,6 +106,29 @@ def test_endpoints_that_are_not_there() -> None:
     asyncio.run(main())
 
 
+def test_a_server_that_does_not_speak_http() -> None:
+    async def main() -> None:
+        async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"}")
+            writer.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+            await writer.drain()
+            writer.close()
+
+        server = await asyncio.start_server(babble, "127.0.0.1", 0)
+        async with server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            async with Rpc([secret_url(url)], chain_id=None) as rpc:
+                with pytest.raises(AutometaError, match="not HTTP") as caught:
+                    await rpc.request("echo")
+                check(everything(caught.value))
+                check(repr(await rpc.send_raw(b"\x02")))
+                with pytest.raises(TransportFailure) as failure:
+                    await rpc.endpoints[0].transport.post(b"{}")
+                check(everything(failure.value))
+
+    asyncio.run(main())
+
+
 def test_a_server_without_tls() -> None:
     async def main() -> None:
         async with Node() as node, Rpc([secret_url(node.url.replace("http:", "https:"))], chain_id=1) as rpc:
