@@ -53,6 +53,12 @@ class Console:
         """Whether a person is there to answer, or to watch a live view."""
         return sys.stdin.isatty() and sys.stderr.isatty()
 
+    @property
+    def draws(self) -> bool:
+        """Whether stderr is a terminal on which a view can be drawn again and again."""
+        screen = self._rich_stderr()
+        return screen.is_terminal and not screen.is_dumb_terminal
+
     def result(self, data: Any, render: Render = None) -> None:
         """Prints what the command was asked for.
 

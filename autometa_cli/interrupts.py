@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @contextmanager
 def ending_like_ctrl_c() -> Iterator[None]:
     """A closed terminal or a `kill` ends what is being done as Ctrl-C does (KeyboardInterrupt), to be cleaned up."""
-    with _handlers(signal.default_int_handler):
+    # By way of Ctrl-C itself: an event loop has a handler of its own for that, and ends in good order.
+    with _handlers(SIGNALS[1:], lambda *_: signal.raise_signal(signal.SIGINT)):
         yield
 
 
@@ -27,7 +28,7 @@ def undisturbed() -> Iterator[None]:
     """
     arrived: list[int] = []
     try:
-        with _handlers(lambda number, _: arrived.append(number)):
+        with _handlers(SIGNALS, lambda number, _: arrived.append(number)):
             yield
     finally:
         if arrived:
@@ -35,13 +36,13 @@ def undisturbed() -> Iterator[None]:
 
 
 @contextmanager
-def _handlers(handler: Any) -> Iterator[None]:
+def _handlers(numbers: Iterable[signal.Signals], handler: Any) -> Iterator[None]:
     kept: dict[int, Any] = {}
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are handled by the main thread; nothing disturbs this one
         return
     try:
-        for number in SIGNALS:
+        for number in numbers:
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
                 kept[number] = signal.signal(number, handler)
         yield

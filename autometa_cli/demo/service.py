@@ -76,11 +76,6 @@ class Service:
         end = f"exit code {code}" if code is None or code >= 0 else f"signal {-code}"
         raise ServiceDied(f"the {self.name} ended by itself ({end}); {self.tail()}")
 
-    def stop(self, timeout: float) -> bool:
-        """Ask it to finish and leave (SIGTERM). False if it has not left within `timeout` seconds."""
-        self.tell()
-        return self._identity is None or self._identity.wait(timeout)
-
     def tell(self) -> None:
         """Ask it to finish and leave, without waiting for it."""
         if self._identity is not None and not self._told:
