@@ -23,7 +23,7 @@ def test_an_endpoint_rests_longer_each_time_and_is_asked_again() -> None:
             return echo(body) if healthy else page(503)
 
         async with client(moody, echo, clock=clock) as (rpc, first, second):
-            asked_at = []
+            asked_at: list[float] = []
             while len(asked_at) < 10:
                 before = len(first.bodies)
                 await rpc.request("echo", (0,))
