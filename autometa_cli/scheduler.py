@@ -88,7 +88,7 @@ class Scheduler:
             ConfigError: in the first pass: the configuration does not fit the chain or Redis.
         """
         loop, interval = asyncio.get_running_loop(), self._settings.poll_interval
-        diary = Diary(loop.time)
+        diary = Diary(loop.time, interval)
         diary.begin(self._settings)
         totals = {"passes": 0, "failed": 0, "enqueued": 0}
         while not stop.is_set():

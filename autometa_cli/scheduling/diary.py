@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ _log = logging.getLogger(__name__)
 
 #: Without anything else to say, a line each so many seconds; a trouble that lasts is repeated as often.
 HEARTBEAT_SECONDS = 300.0
+#: Two texts that differ in these only tell of the same trouble.
+_NUMBER = re.compile(r"[0-9][0-9.]*[dhms]?( [0-9]+[hms])?")
 
 
 class Diary:
@@ -26,10 +29,12 @@ class Diary:
 
     Args:
         clock: monotonic seconds.
+        interval: from one pass to the next, seconds.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], interval: float) -> None:
         self._clock = clock
+        self._interval = interval
         self._written = float("-inf")
         self._trouble = ""
         self._trouble_since = 0.0
@@ -37,13 +42,12 @@ class Diary:
 
     def begin(self, settings: Settings) -> None:
         """Where it runs."""
-        self._interval = settings.poll_interval
         _log.info(
             "watching registry %s on %s (chain %d), every %s; queue %s at %s",
             settings.registry_address,
             settings.network.title,
             settings.chain_id,
-            duration(settings.poll_interval),
+            duration(self._interval),
             settings.queue_name,
             redact_url(settings.redis_url),
         )
@@ -52,18 +56,9 @@ class Diary:
         """A pass reached its end; it may have had reason to enqueue nothing."""
         if done.trouble:
             self._in_trouble(f"nothing is queued: {done.trouble}")
-        elif self._trouble:
-            _log.info("in order again after %s", duration(self._clock() - self._trouble_since))
-            self._trouble, self._written = "", float("-inf")
-        halted = frozenset(done.halted)
-        report(
-            [
-                f"workflow {id} is halted: its due run is a dead letter"
-                for id in sorted(halted - self._halted)
-            ],
-            "workflows are halted by dead letters",
-        )
-        self._halted = halted
+        else:
+            self._in_order()
+            self._note_halted(frozenset(done.halted))
         if done.eventful or self._clock() - self._written >= HEARTBEAT_SECONDS:
             self._written = self._clock()
             fields = {name: value for name, value in done.document().items() if not isinstance(value, tuple)}
@@ -77,9 +72,25 @@ class Diary:
 
     def _in_trouble(self, text: str) -> None:
         now = self._clock()
-        if text == self._trouble and now - self._written < HEARTBEAT_SECONDS:
+        same = _NUMBER.sub("#", text)
+        if same == self._trouble and now - self._written < HEARTBEAT_SECONDS:
             return
         if not self._trouble:
             self._trouble_since = now
-        self._trouble, self._written = text, now
+        self._trouble, self._written = same, now
         _log.warning("%s", text)
+
+    def _in_order(self) -> None:
+        if self._trouble:
+            _log.info("in order again after %s", duration(self._clock() - self._trouble_since))
+            self._trouble, self._written = "", float("-inf")
+
+    def _note_halted(self, halted: frozenset[int]) -> None:
+        report(
+            [
+                f"workflow {id} is halted: its due run is a dead letter"
+                for id in sorted(halted - self._halted)
+            ],
+            "workflows are halted by dead letters",
+        )
+        self._halted = halted
