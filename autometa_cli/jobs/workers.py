@@ -118,7 +118,7 @@ class Workers:
             inflight = self._keys.inflight(member.id)
             elements: list[bytes] = await self._redis.lrange(inflight, 0, -1)
             if not member.buried:
-                await self._reap(member.id, b"", dead_after)
+                await self._reap(member.id, None, dead_after)
             for element in _newest_first(elements):
                 answer = await self._reap(member.id, element, dead_after)
                 if answer.word == "alive":
@@ -130,11 +130,15 @@ class Workers:
                 await self._redis.delete(self._keys.worker(member.id))
         return moved
 
-    async def _reap(self, dead: str, element: bytes, dead_after: float) -> Answer:
+    async def _reap(self, dead: str, element: bytes | None, dead_after: float) -> Answer:
+        """Hand on one element, or with None only bury the worker."""
         k = self._keys
-        opened = open_envelope(element)
-        id, key, raw = opened or ("", "", element)
-        args: list[Argument] = [dead, element, key, element_for_list(id, key, raw), int(dead_after * 1000)]
+        opened = open_envelope(element or b"")
+        id, key, raw = opened or ("", "", element or b"")
+        args: list[Argument] = [
+            dead, element or b"", key, element_for_list(id, key, raw), int(dead_after * 1000),
+            "bury" if element is None else "hand on",
+        ]  # fmt: skip
         return await self._scripts.call(
             "reap", [k.epoch, k.workers, k.inflight(dead), k.occurrence(key), k.pending, k.queued], args
         )

@@ -16,7 +16,7 @@ if not alive(KEYS[2], worker) then
   return {'gone', advance()}
 end
 if not guard() then return {'recovery', seq()} end
-local r = redis.call('HMGET', KEYS[4], 'st', 'holder', 'fence', 'sender', 'nonce', 'claim')
+local r = redis.call('HMGET', KEYS[4], 'st', 'holder', 'fence', 'sender', 'nonce', 'claim', 'seen')
 local st, holder = r[1], r[2] or ''
 if holder == worker and r[6] == ARGV[17] and redis.call('LPOS', KEYS[3], envelope) then
   return {'already', seq(), r[3], st, r[4] or '', r[5] or ''}
@@ -28,6 +28,8 @@ if st then
     redis.call('LREM', KEYS[3], 1, raw)
     return {'duplicate', advance(), st}
   end
+  -- An older block than the one that asked for it would tell of a workflow that is paused, or not there yet.
+  if tonumber(r[7] or '0') > tonumber(ARGV[13]) then return {'stale', seq()} end
 elseif ARGV[7] == 'now' then
   local open = redis.call('HGET', KEYS[6], 'now_open')
   if open and ARGV[16] ~= '1' then
@@ -37,7 +39,7 @@ elseif ARGV[7] == 'now' then
       'attempts', '0', 'reason', 'duplicate', 'text', 'a "now" job of this workflow is open: ' .. open,
       'block', ARGV[13], 'closed_at', now)
     redis.call('ZADD', KEYS[9], now, key)
-    return {'twin', advance(), open}
+    return {'twin', advance(), string.sub(open, 1, -2)}
   end
 else
   local no = refusal(KEYS[6], KEYS[5], ARGV[11], ARGV[12], ARGV[13], ARGV[14], ARGV[15])
@@ -52,7 +54,8 @@ redis.call('LPUSH', KEYS[3], envelope)
 redis.call('ZREM', KEYS[7], key)
 if not st then
   redis.call('HSET', KEYS[4], 'kind', ARGV[7], 'chain', ARGV[8], 'executor', ARGV[9], 'workflow', ARGV[10],
-    'nextRun', ARGV[11], 'gen', ARGV[12], 'digest', ARGV[15], 'attempts', '0', 'queued_at', now)
+    'nextRun', ARGV[11], 'gen', ARGV[12], 'digest', ARGV[15], 'attempts', '0', 'queued_at', now,
+    'seen', ARGV[13])
   if ARGV[7] == 'now' then add_now(KEYS[6], key) end
 end
 if st ~= 'bound' then redis.call('HSET', KEYS[4], 'st', 'claimed') end

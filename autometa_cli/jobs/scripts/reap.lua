@@ -1,28 +1,33 @@
 -- reap(dead, element): hand on one element of a worker that stopped beating. The first call buries the worker.
 --   KEYS[1] {q}:epoch  [2] {q}:workers ZSET  [3] {q}:inflight:<dead> LIST  [4] {q}:occurrence:<key> HASH (any key when
 --       the element is raw)  [5] q LIST  [6] {q}:queued ZSET
---   ARGV[1] run  [2] dead worker  [3] element, or '' to bury only  [4] key, or '' for a raw element  [5] element to put
---       on the list  [6] dead after (ms)
+--   ARGV[1] run  [2] dead worker  [3] element  [4] key, or '' for a raw element  [5] element to put on the list
+--       [6] dead after (ms)  [7] bury: only that, there is no element | hand on
 --   answer  ok, with `queued`, `tracked` (signed), `dropped` (another's record) or `buried` · already · alive · recovery
 if not guard() then return {'recovery', seq()} end
 local dead, element, key = ARGV[2], ARGV[3], ARGV[4]
 local score = tonumber(redis.call('ZSCORE', KEYS[2], dead) or '0')
 local now = now_ms()
 if score > 0 and now - score < tonumber(ARGV[6]) then return {'alive', seq()} end
-local present = element ~= '' and redis.call('LPOS', KEYS[3], element)
-if not present and (element ~= '' or score < 0) then return {'already', seq()} end
+local bury_only = ARGV[7] == 'bury'
+if bury_only and score < 0 then return {'already', seq()} end
+if not bury_only and not redis.call('LPOS', KEYS[3], element) then return {'already', seq()} end
 must_be_list(KEYS[5])
 if score >= 0 then
   redis.call('ZREM', KEYS[2], dead)  -- a deleting write first: a full Redis lets the others follow
   redis.call('ZADD', KEYS[2], text(-now), dead)
 end
-if element == '' then return {'ok', advance(), 'buried'} end
+if bury_only then return {'ok', advance(), 'buried'} end
 redis.call('LREM', KEYS[3], 1, element)
 if key == '' then
   redis.call('LPUSH', KEYS[5], element)
   return {'ok', advance(), 'queued'}
 end
 local r = redis.call('HMGET', KEYS[4], 'st', 'holder')
+if not r[1] then  -- its record is gone; whoever takes it makes another, or buries it
+  redis.call('LPUSH', KEYS[5], ARGV[5])
+  return {'ok', advance(), 'queued'}
+end
 if r[2] ~= dead then return {'ok', advance(), 'dropped'} end
 redis.call('HSET', KEYS[4], 'holder', '')
 redis.call('HINCRBY', KEYS[4], 'fence', 1)

@@ -71,7 +71,7 @@ def _(desk: Desk) -> Act:
 # -- reap, promote, requeue ----------------------------------------------------------------------------
 
 
-def _reap(desk: Desk, element: bytes, seconds: int = 3600) -> Act:
+def _reap(desk: Desk, element: bytes | None, seconds: int = 3600) -> Act:
     if seconds:
         desk.silence("ann", seconds)
     return lambda: desk.do(desk.queue.workers._reap("ann", element, 10.0))
@@ -88,12 +88,19 @@ recovery("reap", _reap_claimed)
 @case("reap", "ok", "the worker alone")
 def _(desk: Desk) -> Act:
     desk.worker("ann")
-    return _reap(desk, b"")
+    return _reap(desk, None)
 
 
 @case("reap", "ok", "raw")
 def _(desk: Desk) -> Act:
     return _reap(desk, taken(desk))
+
+
+@case("reap", "ok", "an envelope whose record is gone")
+def _(desk: Desk) -> Act:
+    claim = claimed(desk)
+    desk.redis.delete(desk.keys.occurrence(claim.key))
+    return _reap(desk, claim.envelope)
 
 
 @case("reap", "ok", "bound")
@@ -110,7 +117,7 @@ def _(desk: Desk) -> Act:
 def _(desk: Desk) -> Act:
     claim = desk.signed(desk.worker("ann"))
     desk.silence("ann")
-    desk.do(desk.queue.workers._reap("ann", b"", 10.0))
+    desk.do(desk.queue.workers._reap("ann", None, 10.0))
     desk.do(desk.ledger.takeover(desk.record(claim.key), desk.worker("bob")))
     return _reap(desk, claim.envelope, seconds=0)
 
@@ -130,7 +137,7 @@ def _(desk: Desk) -> Act:
 @case("reap", "already", "worker")
 def _(desk: Desk) -> Act:
     desk.kill(desk.worker("ann"))
-    return _reap(desk, b"", seconds=0)
+    return _reap(desk, None, seconds=0)
 
 
 @case("reap", "alive")

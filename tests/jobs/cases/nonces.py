@@ -137,7 +137,7 @@ def _(desk: Desk) -> Act:
 def _(desk: Desk) -> Act:
     claim = claimed(desk)
     desk.silence("ann")
-    desk.do(desk.queue.workers._reap("ann", b"", 10.0))
+    desk.do(desk.queue.workers._reap("ann", None, 10.0))
     return lambda: desk.bind(claim)
 
 
