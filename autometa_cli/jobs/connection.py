@@ -140,6 +140,8 @@ async def redis_errors(url: str) -> AsyncIterator[None]:
             "is it running? REDIS_URL sets where it is looked for",
         ) from None
     except rex.ResponseError as error:
+        if "maxmemory" in str(error):  # how Redis 6 says it of a command in a script
+            raise RedisUnreachable(f"Redis at {where} is full", "raise its maxmemory") from None
         if "WRONGTYPE" in str(error):
             raise AutometaError(
                 f"a key of the queue in Redis at {where} holds something that no queue holds",

@@ -6,6 +6,7 @@ local score = redis.call('ZSCORE', KEYS[2], ARGV[2])
 if not score or tonumber(score) < 0 then return {'gone', seq()} end
 if not guard() then return {'recovery', seq()} end
 local now = text(now_ms())
+redis.call('ZREM', KEYS[2], ARGV[2])  -- a deleting write first: a full Redis lets the others follow
 redis.call('ZADD', KEYS[2], now, ARGV[2])
 redis.call('HSET', KEYS[3], 'beat', now, unpack(ARGV, 3))
 return {'ok', seq(), now, redis.call('GET', KEYS[4]) or ''}
