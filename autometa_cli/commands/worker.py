@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -42,11 +41,14 @@ def worker(
     from autometa_cli.telemetry import logs
 
     logs.configure(state.settings.log_format, state.settings.log_level)
-    summary = state.run(_run(state, burst))
-    state.console.result(summary, "")
+    from autometa_cli.commands.signals import serve
+
+    summary = serve(state, lambda stop: _run(state, burst, stop))
+    if state.console.json:
+        state.console.result(summary)
 
 
-async def _run(state: State, burst: bool) -> dict[str, Any]:
+async def _run(state: State, burst: bool, stop: asyncio.Event) -> dict[str, Any]:
     from autometa_cli.chain.rpc import Rpc
     from autometa_cli.jobs.connection import redis_errors
     from autometa_cli.jobs.queue import JobQueue
@@ -58,25 +60,17 @@ async def _run(state: State, burst: bool) -> dict[str, Any]:
     signer = settings.worker_key().load(chain_id=settings.chain_id)
     async with Rpc.of(settings) as rpc, redis_errors(settings.redis_url), JobQueue.of(settings) as queue:
         running = JobWorker(settings, queue, rpc, signer, Triggers())
-        _on_signals(running)
-        await running.start(burst=burst)
+        told = asyncio.create_task(_pass_on(stop, running))
+        try:
+            await running.start(burst=burst)
+        finally:
+            told.cancel()
         return {"worker": running.id, "address": signer.address, "closed": dict(running.closed)}
 
 
-def _on_signals(running: JobWorker) -> None:
-    """The first signal asks the worker to leave, the second ends the process."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    told = False
-
-    def stop() -> None:
-        nonlocal told
-        if told and task is not None:
-            task.cancel()
-        told = True
-        running.stop()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+async def _pass_on(stop: asyncio.Event, running: JobWorker) -> None:
+    await stop.wait()
+    running.stop()
 
 
 app = single_command(
