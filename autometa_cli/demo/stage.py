@@ -96,6 +96,8 @@ def stage(
         kept = keep
         yield opened
     except Exception:
+        if kept:
+            notify(f"Left as it is, with its logs: autometa devnet status --dir {directory}")
         raise
     except BaseException:
         kept = False

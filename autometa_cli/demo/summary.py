@@ -37,7 +37,7 @@ class Summary:
         table.add_column("#")
         table.add_column("workflow" if width >= NARROW else "workflow, and what became of it", max_width=32)
         if width >= NARROW:
-            table.add_column("outcome", max_width=28)
+            table.add_column("outcome", max_width=28 if width < WIDE else None)
         table.add_column("what the chain says", overflow="fold")
         for judged in self._verdict.workflows:
             title, outcome = Text(judged.part.title), _outcome(judged)
