@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import redis.exceptions as rex
 
 from autometa_cli import __version__
-from autometa_cli.chain.fees import FeeCapReached
+from autometa_cli.chain.faults import RpcFault
 from autometa_cli.errors import AutometaError, ConfigError, RpcUnreachable
 from autometa_cli.executor.executor import EVMExecutor
 from autometa_cli.jobs.connection import RunChanged
@@ -52,6 +52,10 @@ _AUDIT_SECONDS = 10.0
 
 class Buried(AutometaError):
     """What this worker holds is not its own any more: a reaper gave up on it, or Redis forgot."""
+
+
+class _StoppedEarly(Exception):
+    """Asked to leave while still starting up: there is nothing to finish."""
 
 
 class JobWorker:
@@ -87,6 +91,7 @@ class JobWorker:
         self._stopping = asyncio.Event()
         self._wake = asyncio.Event()
         self._handling: set[asyncio.Task[None]] = set()
+        self._taking = False
         self._audit_due = 0.0
         self._doubted_since = 0.0
         self.house = House(settings)
@@ -107,10 +112,13 @@ class JobWorker:
         Raises:
             ConfigError: the contracts are not what the configuration says, or the key cannot be used.
         """
-        await self._retrying(self._prepare)
-        while not await self._live(burst):
-            self.id = new_worker_id()
-            _log.warning("starting again as %s", self.id)
+        try:
+            await self._retrying(self._prepare)
+            while not await self._live(burst):
+                self.id = new_worker_id()
+                _log.warning("starting again as %s", self.id)
+        except _StoppedEarly:
+            _log.info("stopped before it was ready")
 
     async def _prepare(self) -> None:
         self._executor = EVMExecutor(
@@ -159,7 +167,11 @@ class JobWorker:
                 if room <= 0 or not self.house.in_order:
                     await self._nap(0.5)
                     continue
-                raws = await self._queue.take(self.id, room)
+                self._taking = True
+                try:
+                    raws = await self._queue.take(self.id, room)
+                finally:
+                    self._taking = False
             except rex.RedisError as error:
                 # The elements may have moved all the same: look into our own list before taking again.
                 self._audit_due = 0.0
@@ -200,10 +212,8 @@ class JobWorker:
                 if len(tracker) and (now != last or loop.time() - ticked > 5.0):
                     await tracker.tick(head)
                     last, ticked = now, loop.time()
-            except RpcUnreachable as error:
-                self.house.rpc_failed(error)
-            except rex.RedisError as error:
-                self.house.redis_failed(error)
+            except Exception as error:
+                self._survive(error)
             await asyncio.sleep(heads.patience)
 
     async def _beat(self) -> None:
@@ -252,24 +262,35 @@ class JobWorker:
                 await self._queue.promote()
                 await self._queue.workers.reap(self.id, self._dead_after)
                 members = await self._queue.workers.members()
-                await tracker.discover(self.id, [m.id for m in members if not m.buried])
+                living = [m.id for m in members if not m.buried]
+                await tracker.discover(self.id, living, self._intake.keys)
                 await tracker.fill_gap(self.id, await self._executor.heads.current())
-            except RpcUnreachable as error:
-                self.house.rpc_failed(error)
-            except FeeCapReached as error:
-                self.house.job_met("fee_cap", error.message)
-            except rex.RedisError as error:
-                self.house.redis_failed(error)
+            except Exception as error:
+                self._survive(error)
             await asyncio.sleep(_TEND_SECONDS)
 
     async def _watch_end(self, burst: bool) -> None:
-        """Returns when the worker may leave."""
+        """Returns when the worker may leave: nothing in hand, and no claim on its way."""
+        others: dict[str, float] = {}
         while True:
-            if self._stopping.is_set() and not self._busy():
+            if self._stopping.is_set() and not self._busy() and not self._taking:
                 return
-            if burst and not self._busy() and await self._drained():
-                return
+            if burst and not self._stopping.is_set() and not self._busy() and await self._drained(others):
+                self.stop()
             await asyncio.sleep(0.2)
+
+    def _survive(self, error: Exception) -> None:
+        """A round of a loop failed; the next one tries again. Whatever it was, it is told."""
+        match error:
+            case ConfigError():
+                raise error
+            case RpcUnreachable() | RpcFault():
+                self.house.rpc_failed(error)
+            case rex.RedisError():
+                self.house.redis_failed(error)
+            case _:
+                _log.error("unexpected error; trying again", exc_info=error)
+                self.house.job_met("defect", f"an unexpected error: {type(error).__name__}; see the log")
 
     # -- parts ----------------------------------------------------------------------------------------
 
@@ -312,17 +333,28 @@ class JobWorker:
         except rex.RedisError as error:
             _log.warning("could not say goodbye to Redis (%s); another worker will notice", error)
 
-    async def _drained(self) -> bool:
+    async def _drained(self, others: dict[str, float]) -> bool:
+        """Nothing is left for a worker in burst mode to do.
+
+        Args:
+            others: beats of other workers that hold something, by when they were first seen so (kept between calls).
+                One that beats again goes on by itself; one that does not is dead, and what it holds will be ours.
+        """
         keys, redis = self._queue.keys, self._queue.redis
         try:
             seconds, _ = await redis.time()
             soon = int(seconds) * 1000 + BURST_PATIENCE_MS
             pending = await redis.llen(keys.pending)
-            mine = await redis.llen(keys.inflight(self.id))
             due = await redis.zcount(keys.delayed, "-inf", soon)
+            if pending or due or await redis.llen(keys.inflight(self.id)):
+                return False
+            for worker, beat in await redis.zrange(keys.workers, 0, -1, withscores=True):
+                name = worker.decode()
+                if await redis.llen(keys.inflight(name)) and others.setdefault(name, beat) == beat:
+                    return False
         except rex.RedisError:
             return False
-        return not (pending or mine or due or self._busy())
+        return not self._busy()
 
     def _busy(self) -> int:
         return len(self._handling) + (self._executor.tracker.held() if hasattr(self, "_executor") else 0)
@@ -390,11 +422,13 @@ class JobWorker:
                     self._doubt(error)
                 except Buried:
                     await self._recover()
-            except (rex.RedisError, RpcUnreachable) as error:
-                self.house.report("start", str(error))
+            except rex.RedisError as error:
+                self.house.redis_failed(error)
+            except RpcUnreachable as error:
+                self.house.rpc_failed(error)
             await self._nap(pause)
             pause = min(pause * 2, 10.0)
-        raise asyncio.CancelledError
+        raise _StoppedEarly
 
 
 async def _end(tasks: set[asyncio.Task[None]]) -> None:

@@ -215,7 +215,9 @@ class LiveNetwork:
 
     # -- transactions ---------------------------------------------------------------------------------
 
-    async def transact(self, sender: str, to: str, *calls: bytes, value: int = 0) -> Sequence[Any]:
+    async def transact(
+        self, sender: str, to: str, *calls: bytes, value: int = 0, gas_price: int = GAS_PRICE
+    ) -> Sequence[Any]:
         """Send calls by one of `accounts`, many at once; their receipts. Fails where one reverts."""
         signer = self.signer(sender)
         async with self.rpc() as rpc:
@@ -223,7 +225,7 @@ class LiveNetwork:
             transactions = [
                 {
                     "type": 2, "chainId": self.info.chain_id, "nonce": first + index, "gas": GAS,
-                    "maxFeePerGas": GAS_PRICE, "maxPriorityFeePerGas": GAS_PRICE, "value": value,
+                    "maxFeePerGas": gas_price, "maxPriorityFeePerGas": gas_price, "value": value,
                     "data": "0x" + call.hex(), "to": to,
                 }
                 for index, call in enumerate(calls)

@@ -35,6 +35,18 @@ from autometa_cli.units import from_wei
 
 #: What the executor contract spends around the inner call: charge, registry, event; measured below 150,000 gas.
 OUTER_OVERHEAD_GAS = 200_000
+#: How nodes say that the code itself failed, where it did not revert (anvil, geth, Frontier).
+_MACHINE_FAILURES = (
+    "evm error",
+    "out of gas",
+    "outofgas",
+    "gas required exceeds",
+    "invalid opcode",
+    "invalid jump",
+    "stack underflow",
+    "stack limit",
+    "vm exception",
+)
 #: An occurrence that is put off for a short while looks again after this many blocks.
 _SOON_BLOCKS = 2
 
@@ -153,17 +165,20 @@ class Checker:
         self._max_gas = max_gas
 
     async def check(
-        self, occurrence: Occurrence, workflow: Workflow | None, head: Head, holds: int
+        self, occurrence: Occurrence, workflow: Workflow | None, head: Head, *, holds: int, seen: int
     ) -> Go | Refusal:
         """Decide at `head`; `workflow` was read there. After a Go the money is set aside in `funds`.
 
         Args:
             holds: how often it was held before; the pause grows with it.
+            seen: height at which the chain asked for it. An older block knows nothing of it yet.
 
         Raises:
             RpcUnreachable: the endpoint failed half-way; nothing was decided.
         """
-        refused = await self._wanted(occurrence, workflow, head)
+        if not head.permitted:
+            return Refusal("queued", "no_role", "this worker's key has no WORKER_ROLE", trouble=True)
+        refused = await self._wanted(occurrence, workflow, head, seen)
         if refused or workflow is None:
             return refused or self._soon("gone", "the workflow is gone at the head, but not yet finally")
         forbidden = judge(self._policy, workflow.owner, workflow.action_data)
@@ -178,10 +193,14 @@ class Checker:
                 return self._hold("trigger", why_not, holds)
         return await self._simulate(occurrence, workflow, head, holds)
 
-    async def _wanted(self, occurrence: Occurrence, workflow: Workflow | None, head: Head) -> Refusal | None:
+    async def _wanted(
+        self, occurrence: Occurrence, workflow: Workflow | None, head: Head, seen: int
+    ) -> Refusal | None:
         why_not = unwanted(occurrence, workflow)
         if why_not is None:
             return None
+        if head.final_number < seen:
+            return self._soon(why_not[0], f"{why_not[1]}, but the block that asked for it is not final yet")
         finally_ = unwanted(occurrence, await self.registry.get(head.final, occurrence.workflow))
         if finally_ is None:
             return self._soon(why_not[0], f"{why_not[1]}, but that is not final yet")
@@ -257,24 +276,27 @@ class Checker:
         return Go(workflow, data, gas, new_next_run, needs)
 
     def _would_fail(self, what: str, fault: RpcFault, holds: int) -> Refusal:
-        if not is_revert(fault):
-            # Not the contract's word but the node's: out of its gas cap, an unknown method, a fault of its own.
-            return Refusal(
-                "delayed", "rpc_refused", f"{what}: {fault.message}", delay=self._soon_seconds(True)
-            )
-        found = reverts.explain_fault(fault)
-        if found.forbidden and (found.account or "").lower() == self._sender.lower():
-            return Refusal("queued", "no_role", found.text, trouble=True)
-        return self._hold("would_fail", f"{what}: {found.text}", holds)
+        # A revert's words are the target's own: they are shown, and never believed ("your worker has no role").
+        if is_revert(fault):
+            return self._hold("would_fail", f"{what}: {reverts.explain_fault(fault).text}", holds)
+        if any(words in fault.text.lower() for words in _MACHINE_FAILURES):
+            return self._hold("would_fail", f"{what}: {fault.text}", holds)
+        # Not the contract's doing but the node's: an unknown method, a fault of its own.
+        return Refusal("delayed", "rpc_refused", f"{what}: {fault.message}", delay=_pause(holds))
 
     def _hold(self, reason: str, text: str, holds: int) -> Refusal:
-        return Refusal("delayed", reason, text, delay=min(30 * 2 ** min(holds, 10), 3600), hold=True)
+        return Refusal("delayed", reason, text, delay=_pause(holds), hold=True)
 
     def _soon(self, reason: str, text: str) -> Refusal:
         return Refusal("delayed", reason, text, delay=self._soon_seconds(True))
 
     def _soon_seconds(self, soon: bool) -> float:
         return max(1.0, _SOON_BLOCKS * self._network.block_time) if soon else 30.0
+
+
+def _pause(holds: int) -> float:
+    """Seconds until a held job looks again: 30 s, doubled each time, up to an hour."""
+    return float(min(30 * 2 ** min(holds, 10), 3600))
 
 
 def inner_call(action: Action) -> tuple[str, bytes, int]:

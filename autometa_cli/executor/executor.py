@@ -155,13 +155,25 @@ class EVMExecutor:
         """Which occurrence a payload means, and the id it goes by."""
         id = job.id or new_id()
         chain_next_run = workflow.next_run if workflow else job.next_run
-        named = occurrence_of(job, self._chain_id, self._executor.lower(), chain_next_run, id)
+        named = self._known(job) or occurrence_of(
+            job, self._chain_id, self._executor.lower(), chain_next_run, id
+        )
         if named.now_id is not None:
             return named, id
         given = _generation_of(job, named)
         generation = given if given is not None else await self._queue.generation(named)
         occurrence = named.at_generation(generation)
         return occurrence, job.id or occurrence.key
+
+    def _known(self, job: Job) -> Occurrence | None:
+        """What a payload with nextRun 0 meant when its record was made, whatever the chain's nextRun is by now."""
+        if job.next_run or job.occurrence is None:
+            return None
+        due = Occurrence(self._chain_id, self._executor.lower(), job.workflow, 0)
+        extra = replace(due, now_id=job.id)
+        if job.id is not None and job.occurrence == extra.key:
+            return extra
+        return due if _generation_of(job, due) is not None else None
 
     async def execute_workflow(
         self, claim: Claim, workflow: Workflow | None, head: Head
@@ -178,7 +190,14 @@ class EVMExecutor:
         record = await self._queue.record(claim.key)
         if record is None or record.holder != claim.worker or record.fence != claim.fence:
             return Lost("another worker holds it")
-        decision = await self._checker.check(claim.occurrence, workflow, head, record.holds)
+        open_nonce = self.tracker.nonce(claim.key)
+        if open_nonce is not None and record.nonce != open_nonce:
+            # Its record was deleted or replaced behind our back, and another nonce would be another execution.
+            text = f"its ledger record was replaced while its transaction with nonce {open_nonce} is open"
+            return Refusal("delayed", "tampered", text, delay=60)
+        decision = await self._checker.check(
+            claim.occurrence, workflow, head, holds=record.holds, seen=record.seen
+        )
         if isinstance(decision, Refusal):
             self.funds.free(claim.key)
             if decision.hold and record.held_since and head.now - record.held_since // 1000 > self._max_hold:
@@ -192,7 +211,7 @@ class EVMExecutor:
             if claim.key not in self.tracker:
                 self.funds.free(claim.key)
             raise
-        if not isinstance(result, Sent):
+        if not isinstance(result, Sent) and claim.key not in self.tracker:
             self.funds.free(claim.key)
         return result
 
@@ -209,7 +228,7 @@ class EVMExecutor:
             return Lost("fenced before the bytes were written; they were thrown away")
         self.tracker.add(written, hold, sent=True)
         answer = await self.sender.broadcast(written)
-        await self.tracker.answered(written, answer.answer_class.name, answer.text, head)
+        await self.tracker.answered(written, answer.answer_class, answer.text, head)
         return Sent(claim.key, written.attempts_sent[-1].hash)
 
     async def _bind(self, claim: Claim, head: Head) -> Refusal | Lost | None:

@@ -11,6 +11,9 @@ from autometa_cli.chain.networks import checksum
 from autometa_cli.chain.view import together
 from autometa_cli.executor.head import Head
 
+#: No decision is made at a head that is older than this, blocks.
+_OLDEST_HEAD = 100
+
 Purse = Literal["executor", "escrow", "token"]
 
 
@@ -46,10 +49,22 @@ class Funds:
         self._escrow = escrow
         self._executor = executor
         self._taken: dict[str, tuple[Need, ...]] = {}
+        #: Height at which a transaction's money had left; decisions at older blocks still see it in the purse.
+        self._spent: dict[str, int] = {}
 
     def free(self, key: str) -> None:
-        """Its transaction is mined, or will never be."""
+        """Its transaction will never be mined."""
         self._taken.pop(key, None)
+        self._spent.pop(key, None)
+
+    def spent(self, key: str, block: int) -> None:
+        """Its transaction is mined, as a head at height `block` shows."""
+        if key in self._taken:
+            self._spent.setdefault(key, block)
+
+    def waits(self, key: str) -> None:
+        """It is not mined after all: its block was reorganised away."""
+        self._spent.pop(key, None)
 
     async def reserve(self, key: str, needs: tuple[Need, ...], head: Head) -> Shortage | None:
         """Set aside what a record's transaction will take, or say which need cannot be met at `head`.
@@ -59,13 +74,18 @@ class Funds:
         wanted = [need for need in needs if need.amount]
         balances = await together(*(self._balance(need, head) for need in wanted))
         taken: dict[tuple[str, str], int] = defaultdict(int)
+        for old in [other for other, block in self._spent.items() if block + _OLDEST_HEAD < head.number]:
+            self.free(old)
         for other, theirs in self._taken.items():
-            for need in theirs if other != key else ():
+            if other == key or self._spent.get(other, head.number + 1) <= head.number:
+                continue
+            for need in theirs:
                 taken[need.purse, need.who.lower()] += need.amount
         for need, balance in zip(wanted, balances, strict=True):
             on_its_way = taken[need.purse, need.who.lower()]
             if balance - on_its_way < need.amount:
                 return Shortage(need, _text(need, balance, on_its_way), ours=balance >= need.amount)
+        self._spent.pop(key, None)
         self._taken[key] = needs  # no await since the sums above: nobody came in between
         return None
 

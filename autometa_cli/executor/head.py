@@ -118,6 +118,12 @@ class Heads:
             self._reading.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(self._reading)
 
+    async def since(self, moment: float) -> Head:
+        """A Head whose reading began at this time of the event loop's clock, or later. Raises RpcUnreachable."""
+        while self._current is None or self._read_at < moment:
+            await self.fresh()
+        return self._current
+
     async def counts(self, head: Head, sender: str) -> Counts:
         """The counts of another sender, at the same blocks."""
         latest, final, pending = await together(

@@ -9,6 +9,7 @@ from eth_account import Account
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 
+from autometa_cli.chain import reverts
 from autometa_cli.chain.blocks import Receipt
 from autometa_cli.chain.contracts import executed_events, interface
 from autometa_cli.jobs.record import Attempt, Record
@@ -98,6 +99,5 @@ def rule(record: Record, attempt: Attempt, receipt: Receipt) -> Ruling:
         raise Tampered("status 1 without WorkflowExecuted: this is not the executor contract that we know")
     if events[-1].success:
         return Ruling("executed", receipt.hash, "", fee)
-    return Ruling(
-        "action_failed", receipt.hash, f"the action failed: {events[-1].result[:200].hex() or 'no data'}", fee
-    )
+    why = reverts.explain(events[-1].result or None, "no reason given").text
+    return Ruling("action_failed", receipt.hash, f"the action failed: {why}", fee)

@@ -92,7 +92,7 @@ class Sender:
             hold, record, signed.raw, signed.hash, fees, reason, unwanted=unwanted
         )
         written = self._written(answer.word, record, signed.raw, signed.hash, "cancel", fees)
-        return replace(written, state="cancelling", reason=reason, unwanted=unwanted) if written else None
+        return replace(written, reason=reason, unwanted=unwanted) if written else None
 
     def verify(self, record: Record, attempt: Attempt) -> None:
         """Raises Tampered unless the bytes are the record's; remembers those that are."""
@@ -139,7 +139,8 @@ class Sender:
             return None
         self._verified.add(hash)  # made here a moment ago from the record itself
         attempt = Attempt(raw, hash, what, fees.max_fee, fees.priority_fee)
-        return replace(record, state="signed", attempts_sent=(*record.attempts_sent, attempt))
+        state = "cancelling" if what == "cancel" else "signed"
+        return replace(record, state=state, attempts_sent=(*record.attempts_sent, attempt))
 
 
 def _fees(attempt: Attempt, now: FeeQuote) -> FeeQuote:

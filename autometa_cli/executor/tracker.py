@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import redis.exceptions as rex
 
 from autometa_cli.chain.blocks import Log, Receipt
 from autometa_cli.chain.contracts import executed, interface
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.chain.fees import FeeCapReached
+from autometa_cli.chain.sendanswers import AnswerClass
 from autometa_cli.chain.view import together
 from autometa_cli.errors import RpcUnreachable
 from autometa_cli.executor.check import unwanted
@@ -47,8 +50,11 @@ class _Tracked:
 class Tracker:
     """The open transactions that this process watches.
 
+    Attributes:
+        rebroadcast_after, bump_after: seconds of the event loop's clock, after which the same bytes are sent again,
+            and after which they are replaced by better paying ones.
+
     Args:
-        rebroadcast_after, bump_after: seconds of the event loop's clock.
         closed: called with (record key, new state, verdict) when a record left the tracker.
     """
 
@@ -71,8 +77,8 @@ class Tracker:
         self._heads = heads
         self._registry = registry
         self._funds = funds
-        self._rebroadcast_after = rebroadcast_after
-        self._bump_after = bump_after
+        self.rebroadcast_after = rebroadcast_after
+        self.bump_after = bump_after
         self._closed = closed
         self._tracked: dict[str, _Tracked] = {}
 
@@ -106,29 +112,49 @@ class Tracker:
     def add(self, record: Record, hold: Hold | None, *, sent: bool) -> None:
         """Watch a record. `sent`: its last attempt has just been broadcast; else it will be at the next tick."""
         now = asyncio.get_running_loop().time()
-        long_ago = now - 10 * self._rebroadcast_after
+        long_ago = now - 10 * self.rebroadcast_after
         self._tracked[record.key] = _Tracked(
             record, hold, sent_at=now if sent else long_ago, signed_at=now, since=now
         )
 
-    async def discover(self, me: str, living: Iterable[str]) -> None:
-        """Watch open records that nobody alive watches. Raises redis.exceptions.RedisError."""
-        alive = set(living)
-        for key in await self._ledger.open_keys():
-            if key in self._tracked:
-                continue
-            record = await self._queue.record(key)
+    def nonce(self, key: str) -> int | None:
+        """The nonce of the open transaction of this record that is watched here; None where there is none."""
+        tracked = self._tracked.get(key)
+        return tracked.record.nonce if tracked else None
+
+    async def discover(self, me: str, living: Iterable[str], at_work: Container[str]) -> None:
+        """Watch open records that nobody alive watches; hold those of our key whose holder is gone.
+
+        Args:
+            me: this worker.
+            living: workers that beat.
+            at_work: records that this worker is just executing.
+
+        Raises redis.exceptions.RedisError.
+        """
+        alive, own_key = set(living), self._sender.address
+        held = {key for key, t in self._tracked.items() if t.hold or t.record.sender != own_key}
+        keys = [key for key in await self._ledger.open_keys() if key not in held and key not in at_work]
+        for key, record in zip(keys, await asyncio.gather(*map(self._queue.record, keys)), strict=True):
             if record is None or record.nonce is None or (record.holder in alive and record.holder != me):
                 continue
-            if record.state in SIGNED_STATES or record.kind == "noop":
-                own = record.sender == self._sender.address and record.holder != me
-                hold = await self._ledger.takeover(record, me) if own else None
-                record = await self._queue.record(key) if own else record
-                if record and record.state in (*SIGNED_STATES, "bound"):
-                    _log.info("%s: taking over a transaction of %s", record.label, record.sender)
-                    if record.holder == me and hold is None:
-                        hold = Hold(key, me, record.fence)
-                    self.add(record, hold, sent=False)
+            if record.state not in SIGNED_STATES and record.kind != "noop":
+                continue
+            if record.holder == me:
+                self.add(record, Hold(key, me, record.fence), sent=False)
+            elif record.sender != own_key:
+                _log.info("%s: watching a transaction of %s", record.label, record.sender)
+                self.add(record, None, sent=False)
+            else:
+                await self._take_over(record, me)
+
+    async def _take_over(self, record: Record, me: str) -> None:
+        hold = await self._ledger.takeover(record, me)
+        fresh = await self._queue.record(record.key)
+        if hold is None or fresh is None or fresh.state not in (*SIGNED_STATES, "bound"):
+            return  # somebody was quicker
+        _log.info("%s: taking over a transaction of %s", fresh.label, fresh.sender)
+        self.add(fresh, hold, sent=False)
 
     async def fill_gap(self, worker: str, head: Head) -> None:
         """Use up a nonce of our key that nobody holds while signed ones above it wait (REVIEW H12)."""
@@ -157,15 +183,28 @@ class Tracker:
                 raise result
 
     async def _look(self, tracked: _Tracked, head: Head, counts: Counts) -> None:
+        """One record's turn. What is wrong with one must not stop the others."""
+        try:
+            await self._advance(tracked, head, counts)
+        except (RpcUnreachable, rex.RedisError):
+            raise
+        except Tampered as error:
+            self._block(tracked, f"the ledger was tampered with: {error}")
+        except Exception as error:
+            self._block(tracked, f"it cannot be followed: {error!r}", traceback=True)
+
+    def _block(self, tracked: _Tracked, why: str, *, traceback: bool = False) -> None:
+        text = f"{tracked.record.label}: {why}"
+        if text != tracked.blocked:
+            _log.error("%s", text, exc_info=traceback)
+        tracked.blocked = text
+
+    async def _advance(self, tracked: _Tracked, head: Head, counts: Counts) -> None:
         nonce = tracked.record.nonce
         if nonce is None:
             self._drop(tracked)
         elif nonce < counts.final:
-            try:
-                await self._settle(tracked, head)
-            except Tampered as error:
-                tracked.blocked = f"{tracked.record.label}: the ledger was tampered with: {error}"
-                _log.error("%s", tracked.blocked)
+            await self._settle(tracked, head)
         elif tracked.record.kind == "noop" and tracked.record.state == "bound":
             await self._cancel(tracked, head, "gap", unwanted=True)
         elif tracked.record.state not in SIGNED_STATES:
@@ -173,49 +212,51 @@ class Tracker:
         elif nonce < counts.latest:
             await self._note_mined(tracked, head)
         else:
-            tracked.mined = False
-            try:
-                await self._push(tracked, head)
-            except Tampered as error:
-                tracked.blocked = f"{tracked.record.label}: the ledger was tampered with: {error}"
-                _log.error("%s", tracked.blocked)
+            if tracked.mined:
+                tracked.mined = False  # the block that had it is gone
+                self._funds.waits(tracked.record.key)
+            await self._push(tracked, head)
 
     # -- not mined ------------------------------------------------------------------------------------
 
     async def _push(self, tracked: _Tracked, head: Head) -> None:
         now = asyncio.get_running_loop().time()
-        if now - tracked.sent_at < self._rebroadcast_after:
+        if now - tracked.sent_at < self.rebroadcast_after:
             return
-        record, ours = tracked.record, tracked.record.sender == self._sender.address
-        if tracked.hold and ours and record.state == "signed" and (why := await self._unwanted(record, head)):
-            await self._cancel(tracked, head, why, unwanted=True)
-            return
-        if tracked.hold and ours and now - tracked.signed_at >= self._bump_after:
-            try:
-                raised = await self._sender.raise_fee(tracked.hold, record, head.fees)
-            except FeeCapReached as error:
-                tracked.blocked = f"{record.label}: {error.message}"
-            else:
-                if raised is None:
-                    self._drop(tracked)  # fenced: somebody else watches it now
-                    return
-                tracked.record, tracked.signed_at, tracked.blocked = raised, now, ""
-        if record.state == "signed" and await self._unwanted(record, head):
+        record = tracked.record
+        why = await self._unwanted(record, head) if record.state == "signed" else None
+        at_cap = ""
+        if tracked.hold and record.sender == self._sender.address:
+            if why:
+                await self._cancel(tracked, head, why, unwanted=True)
+                return
+            if now - tracked.signed_at >= self.bump_after:
+                try:
+                    raised = await self._sender.raise_fee(tracked.hold, record, head.fees)
+                except FeeCapReached as error:
+                    at_cap = f"{record.label}: {error.message}"
+                else:
+                    if raised is None:
+                        self._drop(tracked)  # fenced: somebody else watches it now
+                        return
+                    tracked.record, tracked.signed_at = raised, now
+        if why:
             return  # not ours to cancel, and not to be sent again either
         await self._send(tracked, head)
+        tracked.blocked = tracked.blocked or at_cap
 
     async def _send(self, tracked: _Tracked, head: Head) -> None:
         tracked.sent_at = asyncio.get_running_loop().time()
         answer = await self._sender.broadcast(tracked.record)
-        await self.answered(tracked.record, answer.answer_class.name, answer.text, head)
+        await self.answered(tracked.record, answer.answer_class, answer.text, head)
 
-    async def answered(self, record: Record, answer_class: str, text: str, head: Head) -> None:
+    async def answered(self, record: Record, answer: AnswerClass, text: str, head: Head) -> None:
         """React to a broadcast's answer: what every node refuses for good is cancelled, an empty purse is told."""
         tracked = self._tracked.get(record.key)
         if tracked is None:
             return
-        tracked.blocked = f"{record.label}: {text}" if answer_class == "FUNDS" else ""
-        if answer_class == "PERMANENT" and record.state == "signed" and tracked.hold:
+        tracked.blocked = f"{record.label}: {text}" if answer is AnswerClass.FUNDS else ""
+        if answer is AnswerClass.PERMANENT and record.state == "signed" and tracked.hold:
             await self._cancel(tracked, head, "refused", unwanted=False)
 
     async def _cancel(self, tracked: _Tracked, head: Head, reason: str, *, unwanted: bool) -> None:
@@ -254,8 +295,8 @@ class Tracker:
             return
         for receipt in await self._receipts(tracked.record, head):
             if receipt is not None:
-                tracked.mined = True
-                self._funds.free(tracked.record.key)
+                tracked.mined, tracked.blocked = True, ""
+                self._funds.spent(tracked.record.key, receipt.block_number)
                 await self._ledger.note(
                     tracked.record.key, mined_tx=receipt.hash, mined_block=receipt.block_number
                 )
@@ -282,6 +323,13 @@ class Tracker:
             raise RpcUnreachable("the ledger is in doubt")
         if answer.word == "moved":
             await self._refresh(tracked)
+            return
+        if verdict in ("executed", "action_failed"):
+            self._funds.spent(record.key, head.number)
+        else:
+            self._funds.free(record.key)
+        if answer.word != "ok":  # another worker brought the proof first
+            self._drop(tracked)
             return
         state = answer.rest[0] if answer.rest else ""
         level = logging.INFO if verdict == "executed" else logging.WARNING
@@ -361,7 +409,8 @@ class Tracker:
 
     def _drop(self, tracked: _Tracked, state: str = "", verdict: str = "") -> None:
         self._tracked.pop(tracked.record.key, None)
-        self._funds.free(tracked.record.key)
+        if not verdict:
+            self._funds.free(tracked.record.key)
         self._sender.forget(tracked.record)
         self._closed(tracked.record.key, state, verdict)
 

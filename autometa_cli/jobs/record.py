@@ -30,7 +30,12 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as it was read. Times are milliseconds of Redis's clock; amounts wei."""
+    """A record as it was read. Times are milliseconds of Redis's clock; amounts wei.
+
+    Attributes:
+        block: finalized height that it was closed at.
+        seen: height at which the chain was seen to ask for it.
+    """
 
     key: str
     kind: str
@@ -56,6 +61,7 @@ class Record:
     outcome: str
     tx: str
     block: int
+    seen: int
     held_since: int
     holds: int
     queued_at: int
@@ -134,6 +140,7 @@ def read_record(key: str, fields: Mapping[bytes, bytes]) -> Record | None:
         outcome=text("outcome"),
         tx=text("tx"),
         block=number("block"),
+        seen=number("seen"),
         held_since=number("held_since"),
         holds=number("holds"),
         queued_at=number("queued_at"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from autometa_cli.chain.contracts import interface
 from autometa_cli.chain.encodings import BadEncoding
 from autometa_cli.chain.faults import RpcFault
-from autometa_cli.errors import ConfigError, RpcUnreachable
+from autometa_cli.errors import AutometaError, ConfigError
 from autometa_cli.executor.head import CLOCK_BLOCKS
 from autometa_cli.units import duration, from_wei
 
@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 #: A trouble that a single job met is believed for this long, seconds; then one job tries again.
 _BELIEVED_SECONDS = 5.0
+#: A trouble that comes and goes is logged again after this long, seconds.
+_SAY_AGAIN_SECONDS = 60.0
 #: Less gas money than this much gas at the present fee cannot execute anything.
 _LEAST_GAS = 100_000
 
@@ -40,7 +42,8 @@ class House:
         self._clock = clock
         self._troubles: dict[str, tuple[str, float]] = {}
         self._paused = ""
-        self.report("start", "starting up", quiet=True)
+        self._said: dict[str, float] = {}
+        self._troubles["start"] = ("starting up", float("inf"))
 
     @property
     def in_order(self) -> bool:
@@ -69,15 +72,18 @@ class House:
         """All troubles in one line, or ""."""
         return "; ".join(self.troubles.values())
 
-    def report(self, code: str, text: str, *, lasts: float | None = None, quiet: bool = False) -> None:
+    def report(self, code: str, text: str, *, lasts: float | None = None) -> None:
         """Something is wrong; `lasts` seconds, or until `settle`."""
-        if code not in self._troubles and not quiet:
+        now = self._clock()
+        if now >= self._said.get(code, 0.0):
             _log.warning("taking no jobs: %s", text)
-        self._troubles[code] = (text, self._clock() + lasts if lasts else float("inf"))
+            self._said[code] = now + _SAY_AGAIN_SECONDS if lasts else float("inf")
+        self._troubles[code] = (text, now + lasts if lasts else float("inf"))
 
     def settle(self, code: str) -> None:
         """That is mended."""
-        if self._troubles.pop(code, None) and code != "start":
+        there, said = self._troubles.pop(code, None), self._said.pop(code, None)
+        if there and said is not None:
             _log.info("mended (%s)%s", code, "" if self._troubles else "; taking jobs again")
 
     def job_met(self, code: str, text: str) -> None:
@@ -92,8 +98,8 @@ class House:
         """Redis took a beat."""
         self.settle("redis")
 
-    def rpc_failed(self, error: RpcUnreachable) -> None:
-        """No usable head."""
+    def rpc_failed(self, error: AutometaError) -> None:
+        """No usable head, or an answer that helps nobody."""
         self.report("rpc", error.message)
 
     def look(self, head: Head, tracker: Tracker) -> None:
@@ -108,9 +114,8 @@ class House:
         least = _LEAST_GAS * head.fees.max_fee
         money = f"this worker's key has {from_wei(head.sender_balance)} {symbol}, less than one transaction may cost"
         self._either("no_gas_money", money if head.sender_balance < least else "")
-        limit = CLOCK_BLOCKS * settings.network.block_time
-        # A development chain mines when it is asked to, so its head may be old without anybody's clock being wrong.
-        off = abs(head.skew) > limit if not settings.network.local else head.skew < -limit
+        # A development chain mines when it is asked to, and people move its clock: it may be far off either way.
+        off = not settings.network.local and abs(head.skew) > CLOCK_BLOCKS * settings.network.block_time
         clock = f"Redis's clock and the chain's head differ by {duration(abs(head.skew))}"
         self._either("clock", clock if off else "")
         self._either("transaction", tracker.trouble)

@@ -7,7 +7,8 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from autometa_cli.errors import RpcUnreachable
+from autometa_cli.chain.faults import RpcFault
+from autometa_cli.errors import AutometaError, RpcUnreachable
 from autometa_cli.executor.check import Refusal, contradiction, digest, unwanted
 from autometa_cli.executor.executor import Lost
 from autometa_cli.executor.ledger import Hold
@@ -76,7 +77,7 @@ class Intake:
             try:
                 head = await self._executor.heads.current()
                 workflow = await self._executor.registry.get(head.view, record.workflow)
-            except RpcUnreachable as error:
+            except (RpcUnreachable, RpcFault) as error:
                 await self._rpc_failed(error, claim)
             else:
                 await self._execute(claim, workflow, head)
@@ -88,11 +89,21 @@ class Intake:
             key = await self._queue.entomb(self._worker, raw, "unreadable", error.message)
             _log.warning("buried as %s: %s", key, error.message)
             return None, None, None
+        taken = asyncio.get_running_loop().time()
         try:
             head = await self._executor.heads.current()
             workflow = await self._executor.registry.get(head.view, job.workflow)
+            if (
+                workflow is None
+                or not workflow.active
+                or contradiction(job, workflow)
+                or job.next_run not in (0, workflow.next_run)
+            ):
+                # What we know of the chain may be older than the job.
+                head = await self._executor.heads.since(taken)
+                workflow = await self._executor.registry.get(head.view, job.workflow)
             claim = await self._adopt(job, workflow, head)
-        except RpcUnreachable as error:
+        except (RpcUnreachable, RpcFault) as error:
             self._house.rpc_failed(error)
             await self._queue.retreat(self._worker, raw)
             return None, None, None
@@ -140,7 +151,7 @@ class Intake:
         self.keys.add(claim.key)
         try:
             result = await self._executor.execute_workflow(claim, workflow, head)
-        except RpcUnreachable as error:
+        except (RpcUnreachable, RpcFault) as error:
             await self._rpc_failed(error, claim)
         else:
             if isinstance(result, Refusal):
@@ -150,7 +161,7 @@ class Intake:
         finally:
             self.keys.discard(claim.key)
 
-    async def _rpc_failed(self, error: RpcUnreachable, claim: Claim) -> None:
+    async def _rpc_failed(self, error: AutometaError, claim: Claim) -> None:
         self._house.rpc_failed(error)
         if claim.key not in self._executor.tracker:  # else it is signed, and the tracker goes on with it
             await self._release(claim, Refusal("queued", "rpc", error.message))

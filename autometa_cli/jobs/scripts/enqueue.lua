@@ -25,6 +25,7 @@ local now = text(now_ms())
 redis.call('RPUSH', KEYS[2], ARGV[3])
 redis.call('HSET', KEYS[3], 'kind', 'due', 'chain', ARGV[6], 'executor', ARGV[7], 'workflow', ARGV[8],
   'nextRun', ARGV[9], 'gen', ARGV[10], 'digest', ARGV[11], 'id', ARGV[2], 'job', ARGV[3],
-  'st', 'queued', 'holder', '', 'fence', '0', 'attempts', '0', 'queued_at', now)
+  'st', 'queued', 'holder', '', 'fence', '0', 'attempts', '0', 'queued_at', now,
+  'seen', ARGV[4])
 redis.call('ZADD', KEYS[6], now, ARGV[2])
 return {'ok', advance(), ARGV[2]}

@@ -3,7 +3,7 @@
 --   KEYS[1] {q}:epoch  [2] {q}:occurrence:<key> HASH  [3] {q}:workflow:… HASH  [4] {q}:sender:…:nonces HASH
 --       [5] {q}:open ZSET  [6] {q}:inflight:<holder> LIST  [7] {q}:history STREAM  [8] {q}:delayed ZSET  [9] {q}:dead ZSET
 --   ARGV[1] run  [2] key  [3] sender  [4] nonce  [5] verdict  [6] final block  [7] transaction hash or ''  [8] holder
---       [9] envelope  [10] attempts allowed  [11] delay of a retry (ms)  [12] text  [13] TTL of a settled record (s)
+--       [9] envelope  [10] retries allowed  [11] delay of a retry (ms)  [12] text  [13] TTL of a settled record (s)
 --       [14] history length  [15] fee paid (wei)
 --   verdict executed | action_failed: our call was mined with its event · reverted: our call was mined and reverted ·
 --           refused: our self-transfer was mined, made because every endpoint refused the call for good ·
@@ -30,7 +30,7 @@ if verdict == 'executed' or verdict == 'action_failed' then
   to = 'settled'
 elseif verdict == 'reverted' or verdict == 'refused' then
   attempts = attempts + 1
-  to = attempts < tonumber(ARGV[10]) and 'delayed' or 'dead'
+  to = attempts <= tonumber(ARGV[10]) and 'delayed' or 'dead'
 elseif verdict == 'uncertain' then
   to = 'dead'
 elseif r[9] == 'noop' then
