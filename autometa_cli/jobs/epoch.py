@@ -38,6 +38,9 @@ async def join(redis: Client, keys: Keys, scripts: Scripts, worker: str = "") ->
         LedgerInDoubt: the process changed and the proof is not complete, or writes are lost.
     """
     answer = await scripts.call("epoch", [keys.epoch], [])
+    if worker and answer.word != "ok":
+        await redis.hset(keys.seen, _report(scripts, worker), str(scripts.seen))
+        await redis.expire(keys.seen, _REPORTS_KEPT_SECONDS)
     if scripts.seen > answer.seq:
         raise LedgerInDoubt(
             f"Redis forgot writes: its ledger ends at {answer.seq}, this process saw {scripts.seen}",
@@ -49,9 +52,6 @@ async def join(redis: Client, keys: Keys, scripts: Scripts, worker: str = "") ->
     old, seq = answer.rest[0], answer.seq
     if old == scripts.run:
         raise LedgerInDoubt("Redis lost writes; workers are recovering the ledger", lost=True)
-    if worker:
-        await redis.hset(keys.seen, _report(scripts, worker), str(scripts.seen))
-        await redis.expire(keys.seen, _REPORTS_KEPT_SECONDS)
     seen = {name.decode(): int(value) for name, value in (await redis.hgetall(keys.seen)).items()}
     beats = await redis.zrange(keys.workers, 0, -1, withscores=True)
     registered = [name.decode() for name, score in beats if score > 0]
@@ -62,7 +62,8 @@ async def join(redis: Client, keys: Keys, scripts: Scripts, worker: str = "") ->
             f"(not heard: {', '.join(silent[:3])}{' …' if len(silent) > 3 else ''})",
             "after a while the workers recover by themselves; see docs/operations.md, 'Redis restarted'",
         )
-    if any(seen[_report(scripts, name)] > seq for name in registered):
+    # Everybody who reported, registered or not: the registration itself may be among the lost writes.
+    if any(value > seq for name, value in seen.items() if name.startswith(_report(scripts, ""))):
         raise LedgerInDoubt("Redis forgot writes, as another worker remembers", lost=True)
     if (await scripts.call("renew", [keys.epoch], [old, str(seq)])).word == "moved":
         raise LedgerInDoubt("Redis restarted; the ledger is being handed over")
