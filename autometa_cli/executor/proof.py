@@ -14,7 +14,7 @@ from autometa_cli.chain.blocks import Receipt
 from autometa_cli.chain.contracts import executed_events, interface
 from autometa_cli.jobs.record import Attempt, Record
 
-Verdict = Literal["executed", "action_failed", "reverted", "refused", "cancelled", "uncertain"]
+Verdict = Literal["executed", "action_failed", "reverted", "refused", "cancelled", "foreign", "uncertain"]
 
 
 class Tampered(ValueError):

@@ -14,17 +14,15 @@ from typing import TYPE_CHECKING
 
 import redis.exceptions as rex
 
-from autometa_cli.chain.blocks import Log, Receipt
-from autometa_cli.chain.contracts import executed, interface
-from autometa_cli.chain.faults import RpcFault
+from autometa_cli.chain.contracts import interface
 from autometa_cli.chain.fees import FeeCapReached
 from autometa_cli.chain.sendanswers import AnswerClass
-from autometa_cli.chain.view import together
 from autometa_cli.errors import RpcUnreachable
 from autometa_cli.executor.check import unwanted
 from autometa_cli.executor.head import Counts, Head, Heads
+from autometa_cli.executor.judge import Judge
 from autometa_cli.executor.ledger import Hold, Ledger
-from autometa_cli.executor.proof import Ruling, Tampered, Verdict, rule
+from autometa_cli.executor.proof import Tampered
 from autometa_cli.executor.sender import Sender
 from autometa_cli.jobs.record import SIGNED_STATES, Attempt, Record
 
@@ -80,6 +78,7 @@ class Tracker:
         self.rebroadcast_after = rebroadcast_after
         self.bump_after = bump_after
         self._closed = closed
+        self._judge = Judge(heads.network.log_range, sender.verify)
         self._tracked: dict[str, _Tracked] = {}
 
     def __len__(self) -> int:
@@ -102,6 +101,7 @@ class Tracker:
         """This worker was buried: what it watched is found again by `discover`, by whoever may."""
         for key in list(self._tracked):
             self._funds.free(key)
+            self._closed(key, "", "")
         self._tracked.clear()
 
     @property
@@ -293,7 +293,7 @@ class Tracker:
     async def _note_mined(self, tracked: _Tracked, head: Head) -> None:
         if tracked.mined:
             return
-        for receipt in await self._receipts(tracked.record, head):
+        for receipt in await self._judge.receipts(tracked.record, head.view):
             if receipt is not None:
                 tracked.mined, tracked.blocked = True, ""
                 self._funds.spent(tracked.record.key, receipt.block_number)
@@ -301,21 +301,12 @@ class Tracker:
                     tracked.record.key, mined_tx=receipt.hash, mined_block=receipt.block_number
                 )
 
-    async def _receipts(self, record: Record, head: Head) -> list[Receipt | None]:
-        answers = await together(
-            *(head.view.request("eth_getTransactionReceipt", (a.hash,)) for a in record.attempts_sent)
-        )
-        return [Receipt.parse(answer) for answer in answers]
-
     # -- final ----------------------------------------------------------------------------------------
 
     async def _settle(self, tracked: _Tracked, head: Head) -> None:
         record = tracked.record
-        ruling = await self._ruling(record, head) or await self._forgotten(record, head)
-        if ruling is None:
-            verdict, tx, text, fee = "foreign", "", "another transaction used its nonce", 0
-        else:
-            verdict, tx, text, fee = ruling.verdict, ruling.tx, ruling.text, ruling.fee
+        ruling = await self._judge.rule(record, head.view, head.final_number)
+        verdict, tx, text, fee = ruling.verdict, ruling.tx, ruling.text, ruling.fee
         answer = await self._ledger.settle(
             record, verdict, block=head.final_number, tx=tx, text=text, fee=fee
         )
@@ -343,61 +334,6 @@ class Tracker:
             text,
         )
         self._drop(tracked, state, verdict)
-
-    async def _ruling(self, record: Record, head: Head) -> Ruling | None:
-        """What the mined one of our attempts decided; None when none of ours was mined at this nonce."""
-        for attempt, receipt in zip(record.attempts_sent, await self._receipts(record, head), strict=True):
-            if receipt is None:
-                continue
-            block = await head.view.request("eth_getBlockByNumber", (hex(receipt.block_number), False))
-            # Frontier was seen to give receipts of blocks that were reorganised away (frontier #473).
-            if (
-                block
-                and block.get("hash", "").lower() == receipt.block_hash
-                and receipt.block_number <= head.final_number
-            ):
-                self._sender.verify(record, attempt)
-                return rule(record, attempt, receipt)
-            raise RpcUnreachable(f"the receipt of {attempt.hash} is not in a canonical, final block yet")
-        return None
-
-    async def _forgotten(self, record: Record, head: Head) -> Ruling | None:
-        """None of our attempts is mined. Was the workflow executed since the record was bound, and by whom?
-
-        A ledger that forgot its last second may not know the attempt that was mined: then the transaction bears the
-        record's own sender and nonce, and its event is as good as any. Anybody else's leaves us uncertain.
-        """
-        uncertain = None
-        for log in await self._executions(record, head):
-            transaction = await head.view.request("eth_getTransactionByHash", (log.transaction_hash,)) or {}
-            sender, nonce = str(transaction.get("from", "")).lower(), transaction.get("nonce", "0x0")
-            if sender == record.sender.lower() and int(nonce, 16) == record.nonce:
-                verdict: Verdict = "executed" if executed(log).success else "action_failed"
-                return Ruling(verdict, log.transaction_hash, "by an attempt that the ledger had forgotten", 0)
-            uncertain = Ruling(
-                "uncertain", log.transaction_hash,
-                "another transaction used its nonce, and the workflow was executed meanwhile", 0,
-            )  # fmt: skip
-        return uncertain
-
-    async def _executions(self, record: Record, head: Head) -> list[Log]:
-        """`WorkflowExecuted` of the record's workflow between its binding and the final block."""
-        topic = interface("ActionExecutor").events["WorkflowExecuted"].topic
-        start, end = record.bound_block + 1, head.final_number
-        step = self._heads.network.log_range
-        found: list[Log] = []
-        for first in range(start, end + 1, step):
-            criteria = {
-                "address": record.executor,
-                "topics": [topic, "0x" + record.workflow.to_bytes(32, "big").hex()],
-                "fromBlock": hex(first),
-                "toBlock": hex(min(end, first + step - 1)),
-            }
-            try:
-                found += [Log.parse(log) for log in await head.view.request("eth_getLogs", (criteria,))]
-            except RpcFault as fault:
-                raise RpcUnreachable(f"logs cannot be read: {fault.message}") from None
-        return found
 
     async def _refresh(self, tracked: _Tracked) -> None:
         """The record changed hands, or is not signed yet: read it again."""

@@ -1,0 +1,116 @@
+"""What became of a record's nonce, read from the chain: which transaction took it, and what that decided.
+
+Only what is final counts. A receipt is not proof by itself: its block must be canonical, and it must be that of bytes
+that are the record's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from autometa_cli.chain.blocks import Log, Receipt
+from autometa_cli.chain.contracts import executed, interface
+from autometa_cli.chain.faults import RpcFault
+from autometa_cli.chain.view import together
+from autometa_cli.errors import RpcUnreachable
+from autometa_cli.executor.proof import Ruling, Verdict, rule, verify_bytes
+
+if TYPE_CHECKING:
+    from autometa_cli.chain.view import View
+    from autometa_cli.jobs.record import Attempt, Record
+
+
+class Judge:
+    """Reads verdicts. Needs no key.
+
+    Args:
+        log_range: the most blocks that one `eth_getLogs` may ask for.
+        verify: raises Tampered unless an attempt's bytes are its record's.
+    """
+
+    def __init__(self, log_range: int, verify: Callable[[Record, Attempt], None] = verify_bytes) -> None:
+        self._log_range = log_range
+        self._verify = verify
+
+    async def receipts(self, record: Record, view: View) -> list[Receipt | None]:
+        """One for each attempt; None where it is not mined as far as the view's endpoint knows."""
+        requests = (view.request("eth_getTransactionReceipt", (a.hash,)) for a in record.attempts_sent)
+        return [Receipt.parse(answer) for answer in await together(*requests)]
+
+    async def rule(self, record: Record, view: View, final: int) -> Ruling:
+        """What a finalized block decided.
+
+        Args:
+            view: at or past block `final`, at which the record's nonce is consumed.
+            final: height of the last finalized block.
+
+        Raises:
+            RpcUnreachable: the endpoint does not show a canonical receipt or the logs yet.
+            Tampered: the ledger's bytes, or a receipt, are not the record's.
+        """
+        own = await self._own(record, view, final)
+        if own is None:
+            foreign = Ruling("foreign", "", "another transaction used its nonce", 0)
+            return await self._forgotten(record, view, final) or foreign
+        if (
+            record.kind == "now"
+            and own.verdict in ("reverted", "refused", "cancelled")
+            and not record.unwanted
+        ):
+            # It is about to be tried again, and nothing but events tells whether it ever ran: a ledger that forgot
+            # may not know the nonce under which it did.
+            return await self._forgotten(record, view, final) or own
+        return own
+
+    async def _own(self, record: Record, view: View, final: int) -> Ruling | None:
+        """What the mined one of our attempts decided; None when none of ours was mined at this nonce."""
+        for attempt, receipt in zip(record.attempts_sent, await self.receipts(record, view), strict=True):
+            if receipt is None:
+                continue
+            block = await view.request("eth_getBlockByNumber", (hex(receipt.block_number), False))
+            # Frontier was seen to give receipts of blocks that were reorganised away (frontier #473).
+            canonical = block and block.get("hash", "").lower() == receipt.block_hash
+            if not canonical or receipt.block_number > final:
+                raise RpcUnreachable(f"the receipt of {attempt.hash} is not in a canonical, final block yet")
+            self._verify(record, attempt)
+            return rule(record, attempt, receipt)
+        return None
+
+    async def _forgotten(self, record: Record, view: View, final: int) -> Ruling | None:
+        """Was the workflow executed since the record was bound, by none of the attempts that we know, and by whom?
+
+        A ledger that forgot its last second may not know the attempt that was mined: then the transaction bears the
+        record's own sender and nonce, and its event is as good as any. Anybody else's leaves us uncertain.
+        """
+        uncertain = None
+        for log in await self._executions(record, view, final):
+            transaction = await view.request("eth_getTransactionByHash", (log.transaction_hash,)) or {}
+            sender, nonce = str(transaction.get("from", "")).lower(), transaction.get("nonce", "0x0")
+            if sender == record.sender.lower() and int(nonce, 16) == record.nonce:
+                verdict: Verdict = "executed" if executed(log).success else "action_failed"
+                return Ruling(verdict, log.transaction_hash, "by an attempt that the ledger had forgotten", 0)
+            uncertain = Ruling(
+                "uncertain", log.transaction_hash,
+                "the workflow was executed meanwhile, by a transaction that this record does not know", 0,
+            )  # fmt: skip
+        return uncertain
+
+    async def _executions(self, record: Record, view: View, final: int) -> list[Log]:
+        """`WorkflowExecuted` of the record's workflow between its binding and the final block."""
+        if record.kind == "noop":
+            return []
+        topic = interface("ActionExecutor").events["WorkflowExecuted"].topic
+        found: list[Log] = []
+        for first in range(record.bound_block + 1, final + 1, self._log_range):
+            criteria = {
+                "address": record.executor,
+                "topics": [topic, "0x" + record.workflow.to_bytes(32, "big").hex()],
+                "fromBlock": hex(first),
+                "toBlock": hex(min(final, first + self._log_range - 1)),
+            }
+            try:
+                found += [Log.parse(log) for log in await view.request("eth_getLogs", (criteria,))]
+            except RpcFault as fault:
+                raise RpcUnreachable(f"logs cannot be read: {fault.message}") from None
+        return found
