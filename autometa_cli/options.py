@@ -223,7 +223,7 @@ _GROUPS: dict[str, tuple[Option, ...]] = {
             "daily_gas_budget_wei",
             parsers.wei(),
             "",
-            "what one key may spend on gas in 24 hours, in the native token; empty: no limit",
+            "what one key may spend on gas a day (UTC), in the native token; empty: no limit",
         ),
         Option(
             "MAX_VALUE",

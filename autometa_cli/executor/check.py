@@ -25,13 +25,13 @@ from autometa_cli.chain.faults import RpcFault, is_revert
 from autometa_cli.chain.networks import Network
 from autometa_cli.chain.view import View, together
 from autometa_cli.errors import AutometaError
+from autometa_cli.executor.budget import Budget
 from autometa_cli.executor.funds import Funds, Need
 from autometa_cli.executor.head import Head
 from autometa_cli.executor.policy import Policy, judge
 from autometa_cli.executor.schedule import next_run, next_run_after_extra
 from autometa_cli.jobs.job import Job
 from autometa_cli.jobs.occurrence import Occurrence
-from autometa_cli.units import from_wei
 
 #: What the executor contract spends around the inner call: charge, registry, event; measured below 150,000 gas.
 OUTER_OVERHEAD_GAS = 200_000
@@ -150,6 +150,7 @@ class Checker:
         policy: Policy,
         triggers: Triggers,
         funds: Funds,
+        budget: Budget,
         gas_multiplier: Decimal,
         max_gas: int,
     ) -> None:
@@ -161,6 +162,7 @@ class Checker:
         self._policy = policy
         self._triggers = triggers
         self._funds = funds
+        self._budget = budget
         self._gas_multiplier = gas_multiplier
         self._max_gas = max_gas
 
@@ -254,14 +256,9 @@ class Checker:
                 block=head.final_number,
             )
         gas = min(int(least * self._gas_multiplier), self._max_gas, head.view.block.gas_limit)
-        if head.sender_balance < gas * head.fees.max_fee:
-            return Refusal(
-                "queued",
-                "no_gas_money",
-                f"{self._sender} has {from_wei(head.sender_balance)} {self._network.symbol}, "
-                f"the transaction may cost {from_wei(gas * head.fees.max_fee)}",
-                trouble=True,
-            )
+        too_much = await self._budget.reserve(occurrence.key, gas * head.fees.max_fee, head.sender_balance)
+        if too_much is not None:
+            return Refusal("queued", *too_much, trouble=True)
         try:
             returned, _ = await together(
                 head.view.call(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from autometa_cli.chain.contracts import Registry, Workflow
+from autometa_cli.executor.budget import Budget
 from autometa_cli.executor.check import Checker, Go, Refusal, Triggers
 from autometa_cli.executor.funds import Funds
 from autometa_cli.executor.head import Counts, Head, Heads
@@ -92,11 +93,17 @@ class EVMExecutor:
             max_fee=settings.max_fee_wei,
         )
         self.funds = Funds(escrow, executor)
+        self._closed = closed
         self.ledger = Ledger(
             queue,
             max_open_nonces=settings.max_open_nonces,
             max_retries=settings.max_retries,
             retry_delay=settings.retry_delay,
+        )
+        self._budget = Budget(
+            settings.daily_gas_budget_wei,
+            lambda: self.ledger.spent_today(settings.chain_id, signer.address),
+            settings.network.symbol,
         )
         self.sender = Sender(
             rpc,
@@ -122,6 +129,7 @@ class EVMExecutor:
             ),
             triggers=triggers,
             funds=self.funds,
+            budget=self._budget,
             gas_multiplier=settings.gas_multiplier,
             max_gas=settings.max_gas_per_tx,
         )
@@ -134,9 +142,8 @@ class EVMExecutor:
             self.funds,
             rebroadcast_after=max(5.0, 5 * settings.network.block_time),
             bump_after=settings.bump_after,
-            closed=closed,
+            closed=self._on_closed,
         )
-
         self.recovery = Recovery(
             queue,
             rpc,
@@ -150,6 +157,14 @@ class EVMExecutor:
     def address(self) -> str:
         """The key's address, checksummed."""
         return self.sender.address
+
+    def _free(self, key: str) -> None:
+        self.funds.free(key)
+        self._budget.free(key)
+
+    def _on_closed(self, key: str, state: str, verdict: str) -> None:
+        self._budget.free(key)
+        self._closed(key, state, verdict)
 
     async def identify(self, job: Job, workflow: Workflow | None) -> tuple[Occurrence, str]:
         """Which occurrence a payload means, and the id it goes by."""
@@ -199,7 +214,7 @@ class EVMExecutor:
             claim.occurrence, workflow, head, holds=record.holds, seen=record.seen
         )
         if isinstance(decision, Refusal):
-            self.funds.free(claim.key)
+            self._free(claim.key)
             if decision.hold and record.held_since and head.now - record.held_since // 1000 > self._max_hold:
                 return replace(
                     decision, to="dead", block=head.final_number, text=f"{decision.text} (held for MAX_HOLD)"
@@ -209,10 +224,10 @@ class EVMExecutor:
             result = await self._send(claim, decision, head)
         except BaseException:
             if claim.key not in self.tracker:
-                self.funds.free(claim.key)
+                self._free(claim.key)
             raise
         if not isinstance(result, Sent) and claim.key not in self.tracker:
-            self.funds.free(claim.key)
+            self._free(claim.key)
         return result
 
     async def _send(self, claim: Claim, go: Go, head: Head) -> Sent | Refusal | Lost:

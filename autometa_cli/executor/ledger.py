@@ -143,10 +143,17 @@ class Ledger:
             "settle",
             [k.epoch, k.occurrence(record.key), k.workflow(record.chain, record.executor, record.workflow),
              k.nonces(record.chain, record.sender), k.open, k.inflight(record.holder), k.history, k.delayed,
-             k.dead],
+             k.dead, k.sender(record.chain, record.sender)],
             [record.key, record.sender, str(record.nonce), verdict, block, tx, record.holder, record.envelope,
              self._max_retries, int(delay * 1000), text, SETTLED_KEPT_SECONDS, HISTORY_LENGTH, str(fee)],
         )  # fmt: skip
+
+    async def spent_today(self, chain: int, sender: str) -> int:
+        """wei that a key's settled transactions cost today (UTC, by Redis's clock), rounded up to gwei."""
+        seconds, _ = await self._queue.redis.time()
+        day = int(seconds) // 86400
+        spent = await self._scripts.command("HGET", self._keys.sender(chain, sender), f"gas:{day}")
+        return int(spent or 0) * 10**9
 
     async def takeover(self, record: Record, worker: str) -> Hold | None:
         """Hold a signed record whose holder is gone; None while somebody alive holds it."""

@@ -2,6 +2,7 @@
 -- Starts with its deleting writes, so that it also works on a Redis that is full.
 --   KEYS[1] {q}:epoch  [2] {q}:occurrence:<key> HASH  [3] {q}:workflow:… HASH  [4] {q}:sender:…:nonces HASH
 --       [5] {q}:open ZSET  [6] {q}:inflight:<holder> LIST  [7] {q}:history STREAM  [8] {q}:delayed ZSET  [9] {q}:dead ZSET
+--       [10] {q}:sender:… HASH  (gas:<day>: gwei spent on gas that day, UTC; yesterday's and today's are kept)
 --   ARGV[1] run  [2] key  [3] sender  [4] nonce  [5] verdict  [6] final block  [7] transaction hash or ''  [8] holder
 --       [9] envelope  [10] retries allowed  [11] delay of a retry (ms)  [12] text  [13] TTL of a settled record (s)
 --       [14] history length  [15] fee paid (wei)
@@ -42,6 +43,13 @@ local now = now_ms()
 redis.call('HSET', KEYS[2], 'st', to, 'holder', '', 'attempts', text(attempts), 'outcome', verdict, 'block', block,
   'tx', ARGV[7], 'text', ARGV[12], 'fee_paid', ARGV[15], 'spent', (r[7] or '') .. ARGV[3] .. ':' .. ARGV[4] .. ' ')
 redis.call('HINCRBY', KEYS[2], 'fence', 1)
+if ARGV[15] ~= '0' then
+  -- In gwei, rounded up: a day's wei may be more than the 63 bits of a counter.
+  local day = math.floor(now / 86400000)
+  local gwei = #ARGV[15] > 9 and tonumber(string.sub(ARGV[15], 1, -10)) + 1 or 1
+  redis.call('HINCRBY', KEYS[10], 'gas:' .. text(day), text(gwei))
+  redis.call('HDEL', KEYS[10], 'gas:' .. text(day - 2))
+end
 if to == 'delayed' then
   -- The next binding counts its attempts from 0 again; what was sent stays readable in `spent` and history.
   for i = 0, tonumber(r[10] or '0') - 1 do redis.call('HDEL', KEYS[2], 'hash:' .. i, 'what:' .. i) end
