@@ -252,8 +252,14 @@ class Stage:
 
     # -- waiting --------------------------------------------------------------------------------------
 
-    async def until(self, condition: Condition, what: str, seconds: float = PATIENCE) -> Any:
-        """Wait for a condition, which may be asynchronous; what it gave. Fails with what the ledger looks like."""
+    async def until(
+        self, condition: Condition, what: str, seconds: float = PATIENCE, *, hurry: bool = False
+    ) -> Any:
+        """Wait for a condition, which may be asynchronous; what it gave. Fails with what the ledger looks like.
+
+        Args:
+            hurry: what is delayed is due at once, all the while.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         while True:
@@ -264,6 +270,8 @@ class Stage:
                 return found
             if loop.time() > deadline:
                 pytest.fail(f"waited {seconds:g} s for {what}\n{await self.picture()}")
+            if hurry:
+                await self.hurry()
             await asyncio.sleep(0.02)
 
     def settled(self, ids: Iterable[int], state: str = "settled") -> Callable[[], Awaitable[bool]]:

@@ -132,8 +132,7 @@ def test_an_action_that_would_fail_is_held_with_its_reason_and_runs_once_healed(
                 await stage.until(_holds(stage, id, 2), "it to be held again")
                 assert await stage.transactions("worker") == []
                 await stage.tell("RevertingTarget", "setMode", HEALTHY)
-                await stage.hurry()
-                await stage.until(stage.settled([id]), "it to run by itself")
+                await stage.until(stage.settled([id]), "it to run by itself", hurry=True)
                 await hand.leave()
             await stage.assert_executed_once([id])
 
@@ -258,8 +257,7 @@ def test_what_the_chain_no_longer_asks_for_is_skipped_only_when_that_is_final(
                 assert hand.worker.closed.total() == 0
                 assert not [record for record in await stage.records() if record.state == "skipped"]
                 network.finalize()
-                await stage.hurry()
-                await stage.until(stage.settled(ids, "skipped"), "it to be skipped")
+                await stage.until(stage.settled(ids, "skipped"), "it to be skipped", hurry=True)
                 await hand.leave()
             for id in ids:
                 assert (await stage.only(id)).reason == reasons[change]
@@ -294,8 +292,7 @@ def test_an_owner_without_deposit_waits_until_it_is_filled(network: LiveNetwork)
                 record = await stage.only(id)
                 assert network.accounts["admin"].address in record.text
                 await network.transact("admin", network.escrow, deposit, value=10**15)
-                await stage.hurry()
-                await stage.until(stage.settled([id]), "it to run")
+                await stage.until(stage.settled([id]), "it to run", hurry=True)
                 await hand.leave()
             await stage.assert_executed_once([id])
 
@@ -314,8 +311,7 @@ def test_an_executor_contract_short_of_money_costs_no_attempts(network: LiveNetw
                     assert record.attempts == 0
                     assert not record.held_since, "our own trouble must not count against MAX_HOLD"
                 network.anvil.set_balance(network.executor, ETHER)
-                await stage.hurry()
-                await stage.until(stage.settled(ids), "all to run")
+                await stage.until(stage.settled(ids), "all to run", hurry=True)
                 await hand.leave()
             await stage.assert_executed_once(ids)
 
@@ -336,8 +332,7 @@ def test_a_token_transfer_that_answers_false_or_reverts_is_held(network: LiveNet
                     await stage.until(_holds(stage, id, count), "it to be held")
                 assert await stage.transactions("worker") == []
                 await stage.tell("TestToken", "setRefusal", 0)
-                await stage.hurry()
-                await stage.until(stage.settled([id]), "it to run")
+                await stage.until(stage.settled([id]), "it to run", hurry=True)
                 await hand.leave()
             await stage.assert_executed_once([id])
 

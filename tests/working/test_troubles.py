@@ -228,7 +228,9 @@ def test_a_worker_that_starts_before_redis_and_the_chain_says_so_and_waits(
             ids = await stage.due(3)
             await wire.cut()
             async with stage.hired(RPC_URLS=wire.url) as hand:
-                await stage.until(lambda: "taking no jobs: no RPC endpoint" in caplog.text, "the log to say so")
+                await stage.until(
+                    lambda: "taking no jobs: no RPC endpoint" in caplog.text, "the log to say so"
+                )
                 await asyncio.to_thread(own_redis.stop)
                 await wire.start()
                 await stage.until(lambda: "taking no jobs: Redis" in caplog.text, "the log to say so")

@@ -21,6 +21,7 @@ if what == 'cancel' then
   redis.call('HSET', KEYS[3], 'st', 'cancelling', 'reason', ARGV[13], 'unwanted', ARGV[14])
 else
   redis.call('HSET', KEYS[3], 'st', 'signed', 'new_next_run', ARGV[12])
+  redis.call('HDEL', KEYS[3], 'reason', 'text')  -- why it waited before is over
 end
 redis.call('HDEL', KEYS[3], 'held_since', 'holds')
 return {'ok', advance()}
