@@ -57,6 +57,9 @@ class Settings:
         chain_id: of the chain that every endpoint must answer with; the same as `network.chain_id`.
         rpc_urls: tried in order; empty only on a chain without a preset. May hold API keys.
         confirmations: blocks deep that count as final; None for the chain's own `finalized` tag.
+        price_feeds: address of the price feed, checksummed, by upper-case symbol.
+        price_sources: `chain` and `http` in the order in which they are asked.
+        price_max_age: seconds.
         allowed_owners, allowed_targets: lower-case; None allows all.
         warnings: for people, found while reading.
     """
@@ -72,6 +75,11 @@ class Settings:
     feeescrow_address: str | None
     poll_interval: float
     price_feed_url: str | None
+    price_feed_key: str | None
+    price_symbols: str | None
+    price_feeds: Mapping[str, str] | None
+    price_sources: tuple[str, ...]
+    price_max_age: int
     max_concurrent_executions: int
     max_open_nonces: int
     max_retries: int

@@ -182,3 +182,27 @@ def addresses(value: str, name: str) -> frozenset[str]:
     if not parts:
         raise ConfigError(f"{name} holds no address")
     return frozenset(parse_address(part, f"{name} (number {n})").lower() for n, part in enumerate(parts, 1))
+
+
+def price_feeds(value: str, name: str) -> dict[str, str]:
+    """`DOT=0x…,ETH=0x…` to addresses, checksummed, by upper-case symbol."""
+    found: dict[str, str] = {}
+    for number, part in enumerate((part for part in re.split(r"[,\s]+", value) if part), 1):
+        symbol, equals, address = part.partition("=")
+        symbol = symbol.upper()
+        if not equals or not re.fullmatch(r"[A-Z0-9][A-Z0-9._$+-]{0,31}", symbol):
+            raise ConfigError(f"{name} (number {number}) is not SYMBOL=0x…")
+        if symbol in found:
+            raise ConfigError(f"{name} names {symbol} twice")
+        found[symbol] = parse_address(address, f"{name} ({symbol})")
+    if not found:
+        raise ConfigError(f"{name} names no feed")
+    return found
+
+
+def price_sources(value: str, name: str) -> tuple[str, ...]:
+    """`chain`, `http`, or both in their order."""
+    parts = tuple(part for part in re.split(r"[,\s]+", value.lower()) if part)
+    if not parts or len(set(parts)) != len(parts) or not set(parts) <= {"chain", "http"}:
+        raise ConfigError(f"{name} is {shown(value)}; it must be chain, http, or both in the order wanted")
+    return parts
