@@ -28,6 +28,8 @@ class Keys:
         self.paused = self._name("paused")
         self.cleared = self._name("cleared")
         self.seen = self._name("seen")
+        #: HASH token, number, holder, until (ms): which scheduler leads.
+        self.leader = self._name("leader")
 
     def _name(self, suffix: str) -> str:
         return f"{{{self.queue}}}:{suffix}"
@@ -59,6 +61,10 @@ class Keys:
     def nonces(self, chain: int, address: str) -> str:
         """HASH nonce -> record key: who owns each open nonce."""
         return self.sender(chain, address) + ":nonces"
+
+    def mirror(self, chain: int, registry: str) -> str:
+        """HASH of one registry's workflows, packed: lets a scheduler resume. Nothing trusts it; it expires."""
+        return self._name(f"mirror:{chain}:{registry.lower()}")
 
     def cleared_list(self, stamp: str) -> str:
         """LIST that `queue clear` moved aside."""

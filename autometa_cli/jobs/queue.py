@@ -187,15 +187,18 @@ class JobQueue:
 
     # -- once-only enqueue ----------------------------------------------------------------------------
 
-    async def enqueue(self, occurrence: Occurrence, raw: bytes, seen: Sighting) -> Answer:
+    async def enqueue(self, occurrence: Occurrence, raw: bytes, seen: Sighting, leader: str = "") -> Answer:
         """Put one occurrence on the list unless it was ever opened.
 
         A generation that is closed leads to the next one, where a finalized block shows the same nextRun again.
 
+        Args:
+            leader: token of the lease under which the caller acts (`scheduling.lease`); "" for none.
+
         Returns:
             `ok` (queued now, with the record's key), `already` (it is open), `stale` (seen at a block before one that closed it),
             `unfinal` (it was closed; only a finalized sighting may open it again), `dead` (it is in the
-            dead-letter list and nothing changed since), `gap`, or `recovery`.
+            dead-letter list and nothing changed since), `gap`, `deposed` (another holds the lease), or `recovery`.
         """
         k, first = self.keys, occurrence
         watermark = k.workflow(first.chain, first.executor, first.workflow)
@@ -206,9 +209,10 @@ class JobQueue:
             element = with_fields(raw, occurrence=now.key)
             answer = await self.scripts.call(
                 "enqueue",
-                [k.epoch, k.pending, k.occurrence(now.key), k.occurrence(before.key), watermark, k.queued],
+                [k.epoch, k.pending, k.occurrence(now.key), k.occurrence(before.key), watermark, k.queued,
+                 k.leader],
                 [now.key, element, seen.block, int(seen.final), now.chain, now.executor, now.workflow,
-                 str(now.next_run), generation, seen.digest],
+                 str(now.next_run), generation, seen.digest, leader],
             )  # fmt: skip
             following = answer.rest[1] if answer.word == "already" else ""
             if not following:

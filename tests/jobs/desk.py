@@ -122,11 +122,16 @@ class Desk:
         block: int = 10,
         final: bool = True,
         digest: str = "d",
+        leader: str = "",
     ) -> Answer:
         """What the scheduler does."""
         occurrence = Occurrence(CHAIN, EXECUTOR, workflow, next_run)
         raw = self.payload(next_run, workflow)
-        return self.do(self.queue.enqueue(occurrence, raw, Sighting(block, final, digest)))
+        return self.do(self.queue.enqueue(occurrence, raw, Sighting(block, final, digest), leader))
+
+    def lead(self, what: str, holder: str, milliseconds: int = 60_000) -> Answer:
+        """A scheduler takes ("take") or gives up ("leave") the lease."""
+        return self.call("lead", [self.keys.epoch, self.keys.leader], [what, holder, milliseconds])
 
     def take(self, worker: str) -> bytes:
         """Move the next element to the worker's own list, as BLMOVE does."""

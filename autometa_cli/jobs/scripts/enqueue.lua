@@ -1,11 +1,15 @@
 -- enqueue(key): once-only. The record and the list element come into being together, or not at all.
 --   KEYS[1] {q}:epoch  [2] q LIST  [3] {q}:occurrence:<key> HASH  [4] same of generation - 1
 --       [5] {q}:workflow:<chain>:<executor>:<id> HASH  [6] {q}:queued ZSET key -> ms
+--       [7] {q}:leader HASH token
 --   ARGV[1] run  [2] key  [3] raw  [4] block  [5] final 1|0  [6] chain  [7] executor  [8] workflow
 --       [9] nextRun  [10] generation  [11] digest
+--       [12] the caller's leadership ('': it claims none, and what it saw is checked like any other sighting)
 --   answer  ok, key | already, st, and the generation to try next where this one is closed ('' where one is open) |
---           stale (the mirror is older than what is known) | unfinal | dead | gap | recovery
+--           stale (the mirror is older than what is known) | unfinal | dead | gap |
+--           deposed (another scheduler leads now) | recovery
 if not guard() then return {'recovery', seq()} end
+if (ARGV[12] or '') ~= '' and redis.call('HGET', KEYS[7], 'token') ~= ARGV[12] then return {'deposed', seq(), ''} end
 local function already(st)
   if st ~= '' and not closed(st) then return {'already', seq(), st, ''} end
   local following, w = tonumber(ARGV[10]) + 1, redis.call('HMGET', KEYS[5], 'last', 'gen')

@@ -70,6 +70,14 @@ def _(desk: Desk) -> Act:
     )
 
 
+@case("enqueue", "deposed")
+def _(desk: Desk) -> Act:
+    token = desk.lead("take", "ann").rest[0]
+    desk.lead("leave", "ann")
+    desk.lead("take", "bob")
+    return lambda: desk.enqueue(leader=token)
+
+
 # -- adopt, retreat, entomb ----------------------------------------------------------------------------
 
 
