@@ -300,6 +300,12 @@ class Stage:
         if keys:
             await self.queue.redis.zadd(self.queue.keys.delayed, dict.fromkeys(keys, 1), xx=True)
 
+    async def forget_beats(self) -> None:
+        """Whoever is registered now was last heard of long ago. (Those that live beat again in a moment.)"""
+        names = await self.queue.redis.zrangebyscore(self.queue.keys.workers, 1, "+inf")
+        if names:
+            await self.queue.redis.zadd(self.queue.keys.workers, dict.fromkeys(names, 1), xx=True)
+
     async def picture(self) -> str:
         """The ledger in a few lines, for the message of a failure."""
         redis, keys = self.queue.redis, self.queue.keys
