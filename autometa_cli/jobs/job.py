@@ -162,12 +162,15 @@ def new_id() -> str:
     return secrets.token_hex(6)
 
 
-def job_json(workflow: Any, *, id: str | None = None, now: bool = False) -> bytes:
+def job_json(
+    workflow: Any, *, id: str | None = None, now: bool = False, event: dict[str, Any] | None = None
+) -> bytes:
     """The payload for a workflow as the chain shows it (a `chain.contracts.Workflow`).
 
     Args:
         id: the pusher's id.
         now: run it whatever its schedule (`nextRun` 0).
+        event: the transfer that it is run for (`scheduling.events.Event.document`).
     """
     fields: dict[str, Any] = {
         "workflowId": workflow.id,
@@ -182,6 +185,8 @@ def job_json(workflow: Any, *, id: str | None = None, now: bool = False) -> byte
     }
     if id:
         fields["id"] = id
+    if event:
+        fields["event"] = event
     return json.dumps(fields, separators=(",", ":")).encode()
 
 

@@ -66,6 +66,14 @@ class Keys:
         """HASH of one registry's workflows, packed: lets a scheduler resume. Nothing trusts it; it expires."""
         return self._name(f"mirror:{chain}:{registry.lower()}")
 
+    def events(self, chain: int, executor: str) -> str:
+        """HASH workflow id -> transfer that it runs for when its time comes (`note_events.lua`)."""
+        return self._name(f"events:{chain}:{executor.lower()}")
+
+    def cursor(self, chain: int, executor: str) -> str:
+        """HASH block, genesis: up to where transfers were read."""
+        return self._name(f"cursor:{chain}:{executor.lower()}")
+
     def cleared_list(self, stamp: str) -> str:
         """LIST that `queue clear` moved aside."""
         return self._name(f"cleared:{stamp}")

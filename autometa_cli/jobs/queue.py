@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autometa_cli.jobs import epoch
+from autometa_cli.jobs import epoch, server
+from autometa_cli.jobs.barrier import Barrier
 from autometa_cli.jobs.connection import BLOCK_SECONDS, Connections
 from autometa_cli.jobs.job import BadJob, Job, envelope, parse_job, with_fields
 from autometa_cli.jobs.keys import Keys
@@ -76,22 +77,38 @@ class Claim:
 class JobQueue:
     """One queue in one Redis.
 
+    Args:
+        url: see `jobs.address`.
+        name: of the pending list.
+        min_replicas: that must have a signed transaction before it is sent (`barrier`).
+        lossy_allowed: work even on a server that throws keys away.
+
     Example:
         >>> async with JobQueue("redis://localhost:6379/0") as queue:
         ...     await queue.length()
     """
 
-    def __init__(self, url: str, name: str = "workflow_jobs") -> None:
-        self.connections = Connections(url)
+    def __init__(
+        self, url: str, name: str = "workflow_jobs", *, min_replicas: int = 0, lossy_allowed: bool = False
+    ) -> None:
+        self.connections = Connections(url, name)
         self.redis = self.connections.commands
         self.keys = Keys(name)
+        self.barrier = Barrier(self.redis, self.keys, min_replicas)
+        self._lossy_allowed = lossy_allowed
+        self._examined = ""
         self.scripts = Scripts(self.redis)
         self.workers = Workers(self.redis, self.keys, self.scripts)
 
     @classmethod
     def of(cls, settings: Settings) -> JobQueue:
         """The queue that the configuration names."""
-        return cls(settings.redis_url, settings.queue_name)
+        return cls(
+            settings.redis_url,
+            settings.queue_name,
+            min_replicas=settings.redis_min_replicas,
+            lossy_allowed=settings.allow_lossy_redis,
+        )
 
     async def __aenter__(self) -> JobQueue:
         await self.connections.connect()
@@ -102,7 +119,18 @@ class JobQueue:
         await self.connections.close()
 
     async def join(self, worker: str = "") -> None:
-        """Check that the ledger belongs to this Redis process (see `jobs.epoch`)."""
+        """Check that the ledger belongs to this Redis process (see `jobs.epoch`), and that it is fit for one.
+
+        Raises:
+            ConfigError: it is not (`jobs.server`).
+            LedgerInDoubt: writes may be lost.
+        """
+        if self._examined != self.connections.run:
+            findings = await server.examine(
+                self.redis, min_replicas=self.barrier.needed, failover=self.connections.failover
+            )
+            server.judge(findings, lossy_allowed=self._lossy_allowed)
+            self._examined = self.connections.run
         await epoch.join(self.redis, self.keys, self.scripts, worker)
 
     async def rejoin(self, worker: str) -> None:
@@ -187,18 +215,28 @@ class JobQueue:
 
     # -- once-only enqueue ----------------------------------------------------------------------------
 
-    async def enqueue(self, occurrence: Occurrence, raw: bytes, seen: Sighting, leader: str = "") -> Answer:
+    async def enqueue(
+        self,
+        occurrence: Occurrence,
+        raw: bytes,
+        seen: Sighting,
+        leader: str = "",
+        event: tuple[str, str] | None = None,
+    ) -> Answer:
         """Put one occurrence on the list unless it was ever opened.
 
         A generation that is closed leads to the next one, where a finalized block shows the same nextRun again.
 
         Args:
             leader: token of the lease under which the caller acts (`scheduling.lease`); "" for none.
+            event: the transfer that it is run for, as it waits in Redis, and its name; taken with it.
 
         Returns:
-            `ok` (queued now, with the record's key), `already` (it is open), `stale` (seen at a block before one that closed it),
+            `ok` (queued now, with the record's key), `already` (it is open), `stale` (seen at a block before one that
+            closed it),
             `unfinal` (it was closed; only a finalized sighting may open it again), `dead` (it is in the
-            dead-letter list and nothing changed since), `gap`, `deposed` (another holds the lease), or `recovery`.
+            dead-letter list and nothing changed since), `gap`, `deposed` (another holds the lease), `spent` (the event
+            is not there any more, or newer), or `recovery`.
         """
         k, first = self.keys, occurrence
         watermark = k.workflow(first.chain, first.executor, first.workflow)
@@ -210,14 +248,56 @@ class JobQueue:
             answer = await self.scripts.call(
                 "enqueue",
                 [k.epoch, k.pending, k.occurrence(now.key), k.occurrence(before.key), watermark, k.queued,
-                 k.leader],
+                 k.leader, k.events(now.chain, now.executor)],
                 [now.key, element, seen.block, int(seen.final), now.chain, now.executor, now.workflow,
-                 str(now.next_run), generation, seen.digest, leader],
+                 str(now.next_run), generation, seen.digest, leader, *(event or ("", ""))],
             )  # fmt: skip
             following = answer.rest[1] if answer.word == "already" else ""
             if not following:
                 return answer
             generation = int(following)
+
+    # -- wallet events --------------------------------------------------------------------------------
+
+    async def events_cursor(self, chain: int, executor: str) -> tuple[int, str] | None:
+        """Up to which block transfers were read, on the chain with which genesis; None before the first time."""
+        block, genesis = await self.scripts.command(
+            "HMGET", self.keys.cursor(chain, executor), "block", "genesis"
+        )
+        return None if block is None else (int(block), (genesis or b"").decode())
+
+    async def events_waiting(self, chain: int, executor: str) -> dict[int, str]:
+        """Transfers that wait for a run of their workflow, by workflow id."""
+        found = await self.scripts.command("HGETALL", self.keys.events(chain, executor))
+        return {int(id): event.decode() for id, event in found.items()}
+
+    async def note_events(
+        self,
+        chain: int,
+        executor: str,
+        *,
+        since: int | None,
+        upto: int,
+        genesis: str,
+        events: Sequence[tuple[int, str, int]],
+    ) -> Answer:
+        """Move the cursor, and note the transfers found on the way (see `note_events.lua`).
+
+        Args:
+            since: where the cursor stood.
+            events: workflow id, event, and how many transfers it stands for.
+        """
+        k = self.keys
+        return await self.scripts.call(
+            "note_events",
+            [k.epoch, k.cursor(chain, executor), k.events(chain, executor)],
+            ["" if since is None else since, upto, genesis, *(part for event in events for part in event)],
+        )
+
+    async def forget_events(self, chain: int, executor: str, workflows: Sequence[int]) -> None:
+        """Of workflows that are gone for good."""
+        if workflows:
+            await self.scripts.command("HDEL", self.keys.events(chain, executor), *workflows)
 
     # -- claiming -------------------------------------------------------------------------------------
 

@@ -1,13 +1,14 @@
 -- enqueue(key): once-only. The record and the list element come into being together, or not at all.
 --   KEYS[1] {q}:epoch  [2] q LIST  [3] {q}:occurrence:<key> HASH  [4] same of generation - 1
 --       [5] {q}:workflow:<chain>:<executor>:<id> HASH  [6] {q}:queued ZSET key -> ms
---       [7] {q}:leader HASH token
+--       [7] {q}:leader HASH token  [8] {q}:events:<chain>:<executor> HASH workflow -> event that waits for its run
 --   ARGV[1] run  [2] key  [3] raw  [4] block  [5] final 1|0  [6] chain  [7] executor  [8] workflow
 --       [9] nextRun  [10] generation  [11] digest
 --       [12] the caller's leadership ('': it claims none, and what it saw is checked like any other sighting)
+--       [13] event: the run takes it, as it stands in KEYS[8], with it ('': it needs none)  [14] its name, for the record
 --   answer  ok, key | already, st, and the generation to try next where this one is closed ('' where one is open) |
 --           stale (the mirror is older than what is known) | unfinal | dead | gap |
---           deposed (another scheduler leads now) | recovery
+--           deposed (another scheduler leads now) | spent (the event was taken, or another came on top of it) | recovery
 if not guard() then return {'recovery', seq()} end
 if (ARGV[12] or '') ~= '' and redis.call('HGET', KEYS[7], 'token') ~= ARGV[12] then return {'deposed', seq(), ''} end
 local function already(st)
@@ -25,6 +26,8 @@ if no == 'already' then
   return already(before and not closed(before) and before or '')
 end
 if no then return {no, seq(), ''} end
+local event = ARGV[13] or ''
+if event ~= '' and redis.call('HGET', KEYS[8], ARGV[8]) ~= event then return {'spent', seq(), ''} end
 local now = text(now_ms())
 redis.call('RPUSH', KEYS[2], ARGV[3])
 redis.call('HSET', KEYS[3], 'kind', 'due', 'chain', ARGV[6], 'executor', ARGV[7], 'workflow', ARGV[8],
@@ -32,4 +35,8 @@ redis.call('HSET', KEYS[3], 'kind', 'due', 'chain', ARGV[6], 'executor', ARGV[7]
   'st', 'queued', 'holder', '', 'fence', '0', 'attempts', '0', 'queued_at', now,
   'seen', ARGV[4])
 redis.call('ZADD', KEYS[6], now, ARGV[2])
+if event ~= '' then
+  redis.call('HDEL', KEYS[8], ARGV[8])
+  redis.call('HSET', KEYS[3], 'event', ARGV[14])
+end
 return {'ok', advance(), ARGV[2]}
