@@ -66,6 +66,8 @@ class Settings:
 
     redis_url: str
     queue_name: str
+    redis_min_replicas: int
+    allow_lossy_redis: bool
     network: Network
     chain_id: int
     rpc_urls: tuple[str, ...]

@@ -83,6 +83,20 @@ _GROUPS: dict[str, tuple[Option, ...]] = {
         Option(
             "QUEUE_NAME", "queue_name", parsers.queue_name, "workflow_jobs", "Redis key of the pending list"
         ),
+        Option(
+            "REDIS_MIN_REPLICAS",
+            "redis_min_replicas",
+            parsers.whole(0, 100),
+            "0",
+            "replicas of Redis that must have a signed transaction before it is sent",
+        ),
+        Option(
+            "ALLOW_LOSSY_REDIS",
+            "allow_lossy_redis",
+            parsers.flag,
+            "0",
+            "1: work even on a Redis that throws keys away when it is full; on a test system only",
+        ),
     ),
     "Chain": (
         Option(

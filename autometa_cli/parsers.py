@@ -98,6 +98,14 @@ def choice(*allowed: str) -> Parser:
     return parse
 
 
+def flag(value: str, name: str) -> bool:
+    """1 or 0, also in words."""
+    found = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}.get(value.lower())
+    if found is None:
+        raise ConfigError(f"{name} is {shown(value)}, which is neither 1 nor 0")
+    return found
+
+
 def confirmations(value: str, name: str) -> int | None:
     """`finalized` to None, a number of blocks to itself."""
     if value.lower() == "finalized":

@@ -310,7 +310,7 @@ class JobWorker:
         if answer.word != "ok":
             raise LedgerInDoubt(f"registering was answered {answer.word}")
         # Were Redis to forget this worker and what it bound in the same breath, nobody would know that it existed.
-        if not await self._queue.workers.durable():
+        if not await self._queue.barrier.disk():
             _log.warning("Redis cannot say when it has written to disk; see docs/operations.md, 'Redis'")
 
     async def _recover(self) -> None:

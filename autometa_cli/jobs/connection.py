@@ -3,21 +3,29 @@
 redis-py 8 gives every connection a socket timeout of 5 s and retries up to ten times. Commands keep a timeout and
 retry a few times (all scripts are idempotent). A blocking claim must outlast its own block time and is never retried
 by the client: a lost reply means that the element may have moved, which only the worker's own list can tell.
+
+Behind Sentinel and in a Cluster these are plain clients, too, of the one server that holds the queue: all keys of a
+queue are in one slot (`jobs.keys`). Each new connection asks where that server is (`jobs.locator`). redis-py's
+RedisCluster cannot put scripts into a pipeline, and was measured at a fifth of the speed on the same Cluster
+(benchmarks/redis_clients.py); nor would its silent redirections do: a queue on another server is another run.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import redis.exceptions as rex
 from redis.asyncio import Redis
+from redis.asyncio.connection import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 
-from autometa_cli.errors import AutometaError, ConfigError, RedisUnreachable
-from autometa_cli.secrets import redact_url
+from autometa_cli.jobs.address import parse
+from autometa_cli.jobs.faults import Misconfigured, NotOurPrimary, RunChanged, redis_errors
+from autometa_cli.jobs.locator import locator
+from autometa_cli.jobs.wire import ServerConnection, SocketConnection
+
+__all__ = ["BLOCK_SECONDS", "Client", "Connections", "RunChanged", "redis_errors"]
 
 #: How long one blocking claim waits, seconds. Short, so that signals and pauses are seen.
 BLOCK_SECONDS = 1.0
@@ -27,27 +35,32 @@ _TIMEOUT_SECONDS = 5.0
 Client = Any
 
 
-class RunChanged(rex.RedisError):
-    """A connection reached another Redis process than the ledger belongs to: it restarted, or was failed over."""
-
-
 class Connections:
-    """The clients of one process, all bound to one Redis process by its run id.
+    """The clients of one process, all bound to one run of one Redis process.
+
+    Args:
+        url: see `jobs.address`.
+        queue: the key that tells the slot in a Cluster.
 
     Attributes:
         commands: for scripts and reads.
         blocking: for BLMOVE only.
-        run: run id that every connection must meet; empty until the first connection.
+        failover: whether another server may take this one's place.
+        run: what every connection must meet; empty until the first connection. The process's run id, and the id of
+            its replication history, which is another one after each promotion: a primary that was demoted and
+            promoted again has lost what its successor never had, and is the same process all the while.
+
+    Raises:
+        ConfigError: the URL is malformed.
     """
 
-    def __init__(self, url: str) -> None:
-        if url.startswith(("redis+sentinel://", "redis+cluster://")):
-            raise ConfigError(
-                "REDIS_URL: Sentinel and Cluster are not supported by this version",
-                "use a redis://, rediss:// or unix:// address of the primary",
-            )
+    def __init__(self, url: str, queue: str = "workflow_jobs") -> None:
         self.url = url
         self.run = ""
+        self._address = parse(url)
+        self._queue = queue
+        self.failover = self._address.kind in ("sentinel", "cluster")
+        self._locator = locator(self._address, queue)
         self.commands = self._client(
             socket_timeout=_TIMEOUT_SECONDS, retry=Retry(ExponentialWithJitterBackoff(cap=0.5, base=0.02), 3)
         )
@@ -58,101 +71,84 @@ class Connections:
         )
 
     def _client(self, **options: Any) -> Client:
-        return Redis.from_url(
-            self.url,
-            protocol=2,
-            decode_responses=False,
-            socket_connect_timeout=_TIMEOUT_SECONDS,
-            redis_connect_func=self._meet,
-            **options,
-        )
+        address = self._address
+        options |= {
+            **address.login.options,
+            "db": address.db,
+            "protocol": 2,
+            "driver_info": None,  # CLIENT SETINFO would need one more permission
+            "socket_connect_timeout": _TIMEOUT_SECONDS,
+            "redis_connect_func": self._meet,
+        }
+        if address.kind == "socket":
+            return Redis.from_pool(ConnectionPool(SocketConnection, path=address.path, **options))
+        host, port = address.hosts[0]
+        options |= {"host": host, "port": port, "tls": address.tls}
+        if self._locator is not None:
+            options |= {"find": self._locator.primary, "moved": self._locator.moved}
+        return Redis.from_pool(ConnectionPool(ServerConnection, **options))
 
     async def _meet(self, connection: Any) -> None:
-        """After every connect: is this still the same Redis process?"""
+        """After every connect: is this the server that holds the queue, and still the same run of it?"""
         await connection.on_connect()
-        await connection.send_command("INFO", "server")
-        info = await connection.read_response()
-        run = next(
-            (line[7:].strip().decode() for line in bytes(info).splitlines() if line.startswith(b"run_id:")),
-            "",
-        )
+        for section in ("server", "replication"):
+            await connection.send_command("INFO", section)
+        try:
+            server, replication = [_fields(await connection.read_response()) for _ in range(2)]
+        except rex.NoPermissionError as error:
+            raise rex.NoPermissionError(
+                f"INFO, which tells that Redis restarted ({error})", status_code=error.status_code
+            ) from None
+        if server.get("redis_mode") == "sentinel":
+            raise Misconfigured(
+                "this is a Sentinel", "REDIS_URL for Sentinels is redis+sentinel://host:port/service"
+            )
+        if not server.get("run_id"):
+            raise Misconfigured("INFO shows no run_id, so a restart would not be noticed")
+        if self._locator is not None and replication.get("role") != "master":
+            raise NotOurPrimary(f"{connection.host}:{connection.port} is no primary")
+        if self._address.kind == "cluster":
+            await self._holds_queue(connection)
+        run = server["run_id"] + replication.get("master_replid", "")[:16]
         if not self.run:
             self.run = run
         elif run != self.run:
-            raise RunChanged(f"run id {run}, was {self.run}")
+            raise RunChanged(f"run {run}, was {self.run}")
+
+    async def _holds_queue(self, connection: Any) -> None:
+        """A node of which others say that it serves the slot: does it say so itself?"""
+        await connection.send_command("TYPE", self._queue)
+        try:
+            await connection.read_response()
+        except rex.MovedError as error:
+            raise NotOurPrimary(
+                f"{connection.host}:{connection.port} sends us to {error.node_addr}"
+            ) from None
+        except rex.AskError:
+            return  # on its way elsewhere, and still here
 
     async def connect(self) -> None:
         """Open a connection now, so that a wrong address is told at once.
 
         Raises:
-            RedisUnreachable: nobody answers there, or wrong credentials.
-            RunChanged: Redis restarted since the first connection.
+            RedisUnreachable: nobody answers there.
+            ConfigError: wrong credentials, certificates or kind of server.
         """
         async with redis_errors(self.url):
             await self.commands.ping()
 
     async def reconnect(self) -> None:
-        """Drop all connections and accept whatever Redis process answers now."""
+        """Drop all connections and accept whatever Redis process answers now. Raises as `connect`."""
         await self.close()
         self.run = ""
         await self.connect()
 
     async def close(self) -> None:
         """Close every connection. Redis itself is left as it is."""
-        await self.commands.aclose()
-        await self.blocking.aclose()
         await self.commands.connection_pool.disconnect()
         await self.blocking.connection_pool.disconnect()
 
 
-@asynccontextmanager
-async def redis_errors(url: str) -> AsyncIterator[None]:
-    """Turn redis-py's exceptions into ours, for commands that cannot go on without Redis.
-
-    Raises:
-        ConfigError: the password or user is wrong, or Redis refuses this client.
-        RedisUnreachable: Redis does not answer or cannot serve.
-        AutometaError: a key of the queue is of another type than it should be.
-    """
-    where = redact_url(url)
-    try:
-        yield
-    except (rex.AuthenticationError, rex.AuthorizationError, rex.NoPermissionError) as error:
-        raise ConfigError(
-            f"Redis at {where} refuses this user: {_first_line(error)}",
-            "check the user and password in REDIS_URL",
-        ) from None
-    except RunChanged:
-        raise RedisUnreachable(f"Redis at {where} restarted meanwhile", "run the command again") from None
-    except rex.BusyLoadingError:
-        raise RedisUnreachable(
-            f"Redis at {where} is still loading its data", "try again in a moment"
-        ) from None
-    except rex.ReadOnlyError:
-        raise RedisUnreachable(
-            f"Redis at {where} is a read-only replica", "let REDIS_URL name the primary"
-        ) from None
-    except rex.OutOfMemoryError:
-        raise RedisUnreachable(f"Redis at {where} is full", "raise its maxmemory") from None
-    except (rex.ConnectionError, rex.TimeoutError, OSError) as error:
-        raise RedisUnreachable(
-            f"Redis at {where} does not answer: {_first_line(error)}",
-            "is it running? REDIS_URL sets where it is looked for",
-        ) from None
-    except rex.ResponseError as error:
-        if "maxmemory" in str(error):  # how Redis 6 says it of a command in a script
-            raise RedisUnreachable(f"Redis at {where} is full", "raise its maxmemory") from None
-        if "WRONGTYPE" in str(error):
-            raise AutometaError(
-                f"a key of the queue in Redis at {where} holds something that no queue holds",
-                "QUEUE_NAME must name a list; redis-cli TYPE tells what a key is",
-            ) from None
-        raise RedisUnreachable(f"Redis at {where} answered: {_first_line(error)}") from None
-    except rex.InvalidResponse:
-        raise RedisUnreachable(
-            f"what answers at {where} does not speak the Redis protocol", "check host and port in REDIS_URL"
-        ) from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+def _fields(info: Any) -> dict[str, str]:
+    lines = bytes(info).decode("utf-8", "replace").splitlines()
+    return {name: value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon}

@@ -11,9 +11,12 @@ from typing import Any, NamedTuple
 
 import redis.exceptions as rex
 
-from autometa_cli.jobs.connection import Client
+from autometa_cli.jobs.connection import Client, RunChanged
 
 Argument = str | bytes | int
+
+#: Scripts that deal with a ledger that went back; to all others that comes as a surprise.
+_MENDING = ("epoch", "renew", "recovery_")
 
 #: Scripts in one pipeline. More only makes each round trip longer.
 _PIPELINE = 200
@@ -66,11 +69,15 @@ class Scripts:
 
         Raises:
             redis.exceptions.RedisError: the server is away or refuses; the script may or may not have run.
+            RunChanged: the ledger's sequence number went back, though the connection is the same.
         """
+        before = self.seen
         raw = await self._put(name, [len(keys), *keys, self.run, *args])
         answer = Answer(
             raw[0].decode(), int(raw[1]), tuple(part.decode("utf-8", "replace") for part in raw[2:])
         )
+        if answer.seq < before and answer.word != "recovery" and not name.startswith(_MENDING):
+            raise RunChanged(f"the ledger went back from {before} to {answer.seq}")
         self.seen = max(self.seen, answer.seq)
         return answer
 
@@ -102,26 +109,29 @@ class Scripts:
                         future.set_exception(error)
 
     async def _run(self, batch: list[_Waiting]) -> None:
-        replies = await self._pipeline(batch)
-        missing = [
-            item for item, reply in zip(batch, replies, strict=True) if isinstance(reply, rex.NoScriptError)
-        ]
+        replies = await self._pipeline(batch, known=True)
+        missing = []
         for item, reply in zip(batch, replies, strict=True):
-            if item not in missing:
+            if isinstance(reply, rex.NoScriptError):
+                missing.append(item)
+            else:
                 _give(item[2], reply)
         if missing:
-            for name in {item[0] for item in missing if item[0]}:
-                await self._redis.script_load(source(name))
-            for item, reply in zip(missing, await self._pipeline(missing), strict=True):
+            for item, reply in zip(missing, await self._pipeline(missing, known=False), strict=True):
                 _give(item[2], reply)
 
-    async def _pipeline(self, batch: list[_Waiting]) -> list[Any]:
+    async def _pipeline(self, batch: list[_Waiting], *, known: bool) -> list[Any]:
+        """Send them together; a script that the server does not know is sent in full the first time."""
         pipe = self._redis.pipeline(transaction=False)
+        loaded: set[str] = set()
         for name, arguments, _ in batch:
             if name is None:
                 pipe.execute_command(*arguments)
-            else:
+            elif known or name in loaded:
                 pipe.execute_command("EVALSHA", _sha(name), *arguments)
+            else:
+                pipe.execute_command("EVAL", source(name), *arguments)
+                loaded.add(name)
         return list(await pipe.execute(raise_on_error=False))
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import redis.exceptions as rex
 
 from autometa_cli.jobs.connection import Client
 from autometa_cli.jobs.job import BadJob, open_envelope, parse_job
@@ -19,7 +16,6 @@ from autometa_cli.jobs.script import Answer, Argument, Scripts
 #: Seconds between beats, and how old the last one may be before a reaper buries the worker.
 BEAT_SECONDS = 2.0
 DEAD_AFTER_SECONDS = 10.0
-_FSYNC_SECONDS = 2
 #: How long a tombstone is watched: a claim on its way when its worker was buried still lands in that worker's list.
 TOMBSTONE_SECONDS = 24 * 3600
 #: The same of a worker that left in good order: its last claim was one block time away at most.
@@ -60,18 +56,6 @@ class Workers:
         return await self._scripts.call(
             "register", [k.epoch, k.workers, k.worker(worker)], [worker, *_flat(fields)]
         )
-
-    async def durable(self) -> bool:
-        """Wait until what was written so far is on Redis's disk; False where it cannot say, after waiting two seconds.
-
-        `appendfsync everysec` is at most two seconds behind; WAITAOF (Redis 7.2, Valkey) tells sooner.
-        """
-        try:
-            local, _ = await self._redis.execute_command("WAITAOF", 1, 0, _FSYNC_SECONDS * 1000)
-        except rex.ResponseError:
-            await asyncio.sleep(_FSYNC_SECONDS)
-            return False
-        return bool(local)
 
     async def beat(self, worker: str, fields: Mapping[str, str]) -> Answer:
         """`ok` with now (ms) and the reason of a pause, or `gone`: stop, you were buried."""
