@@ -13,7 +13,7 @@ from autometa_cli.executor.head import Counts, Head, Heads
 from autometa_cli.executor.ledger import Hold, Ledger
 from autometa_cli.executor.policy import Policy
 from autometa_cli.executor.recovery import Recovery
-from autometa_cli.executor.sender import Sender
+from autometa_cli.executor.sender import NotReplicated, Sender
 from autometa_cli.executor.tracker import Tracker
 from autometa_cli.jobs.job import Job, new_id, occurrence_of
 from autometa_cli.jobs.occurrence import Occurrence
@@ -242,8 +242,12 @@ class EVMExecutor:
         if written is None:
             return Lost("fenced before the bytes were written; they were thrown away")
         self.tracker.add(written, hold, sent=True)
-        answer = await self.sender.broadcast(written)
-        await self.tracker.answered(written, answer.answer_class, answer.text, head)
+        try:
+            answer = await self.sender.broadcast(written)
+        except NotReplicated as error:
+            self.tracker.withheld(written, error.message)
+        else:
+            await self.tracker.answered(written, answer.answer_class, answer.text, head)
         return Sent(claim.key, written.attempts_sent[-1].hash)
 
     async def _bind(self, claim: Claim, head: Head) -> Refusal | Lost | None:

@@ -183,6 +183,14 @@ class Ledger:
         pairs = [part for name, value in facts.items() for part in (name, str(value))]
         await self._scripts.call("note", [self._keys.epoch, self._keys.occurrence(key)], pairs)
 
+    async def short_of_replicas(self) -> str:
+        """Why what was written must not be relied on yet, or "" (REDIS_MIN_REPLICAS; REVIEW H34)."""
+        barrier = self._queue.barrier
+        have = await barrier.replicas()
+        if have >= barrier.needed:
+            return ""
+        return f"held back: {have} of {barrier.needed} replicas of Redis keep up (REDIS_MIN_REPLICAS)"
+
     async def open_keys(self) -> list[str]:
         """Keys of all records that hold a nonce, whoever holds them."""
         return [name.decode() for name in await self._queue.redis.zrange(self._keys.open, 0, -1)]

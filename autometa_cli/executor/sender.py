@@ -10,6 +10,7 @@ from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 
 from autometa_cli.chain.fees import FeeQuote, bump
+from autometa_cli.errors import AutometaError
 from autometa_cli.executor.ledger import Hold, Ledger, broadcast_note
 from autometa_cli.executor.proof import verify_bytes
 from autometa_cli.jobs.record import Attempt, Record
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 #: A plain self-transfer costs exactly this.
 _TRANSFER_GAS = 21_000
+
+
+class NotReplicated(AutometaError):
+    """Too few replicas of Redis have the bytes, so they must not be sent: a failover might forget them."""
 
 
 class Sender:
@@ -44,6 +49,7 @@ class Sender:
         self._executor = executor
         self._max_fee = max_fee
         self._verified: set[str] = set()
+        self._replicated: set[str] = set()
 
     @property
     def address(self) -> str:
@@ -102,13 +108,24 @@ class Sender:
 
     def forget(self, record: Record) -> None:
         """Its attempts are history."""
-        self._verified.difference_update(attempt.hash for attempt in record.attempts_sent)
+        hashes = [attempt.hash for attempt in record.attempts_sent]
+        self._verified.difference_update(hashes)
+        self._replicated.difference_update(hashes)
 
     async def broadcast(self, record: Record) -> SendAnswer:
-        """Offer the record's last attempt, once. Whatever comes back, it counts as sent. Raises Tampered."""
+        """Offer the record's last attempt, once. Whatever comes back, it counts as sent.
+
+        Raises:
+            Tampered: the bytes are not the record's; nothing was sent.
+            NotReplicated: REDIS_MIN_REPLICAS is not met; nothing was sent.
+        """
         number = len(record.attempts_sent) - 1
         attempt = record.attempts_sent[number]
         self.verify(record, attempt)
+        if attempt.hash not in self._replicated:
+            if short := await self._ledger.short_of_replicas():
+                raise NotReplicated(short)
+            self._replicated.add(attempt.hash)
         answer = await self._rpc.send_raw(attempt.raw)
         level = logging.INFO if answer.kind in ("accepted", "known") else logging.WARNING
         _log.log(

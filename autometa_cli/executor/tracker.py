@@ -23,7 +23,7 @@ from autometa_cli.executor.head import Counts, Head, Heads
 from autometa_cli.executor.judge import Judge
 from autometa_cli.executor.ledger import Hold, Ledger
 from autometa_cli.executor.proof import Tampered
-from autometa_cli.executor.sender import Sender
+from autometa_cli.executor.sender import NotReplicated, Sender
 from autometa_cli.jobs.record import SIGNED_STATES, Attempt, Record
 
 if TYPE_CHECKING:
@@ -247,8 +247,18 @@ class Tracker:
 
     async def _send(self, tracked: _Tracked, head: Head) -> None:
         tracked.sent_at = asyncio.get_running_loop().time()
-        answer = await self._sender.broadcast(tracked.record)
-        await self.answered(tracked.record, answer.answer_class, answer.text, head)
+        try:
+            answer = await self._sender.broadcast(tracked.record)
+        except NotReplicated as error:
+            self.withheld(tracked.record, error.message)
+        else:
+            await self.answered(tracked.record, answer.answer_class, answer.text, head)
+
+    def withheld(self, record: Record, why: str) -> None:
+        """It was not sent, for a reason that is ours; it is tried again like anything else, but not dearer."""
+        if tracked := self._tracked.get(record.key):
+            tracked.blocked = f"{record.label}: {why}"
+            tracked.signed_at = asyncio.get_running_loop().time()
 
     async def answered(self, record: Record, answer: AnswerClass, text: str, head: Head) -> None:
         """React to a broadcast's answer: what every node refuses for good is cancelled, an empty purse is told."""
