@@ -122,12 +122,13 @@ class Desk:
         block: int = 10,
         final: bool = True,
         digest: str = "d",
+        event: tuple[str, str] | None = None,
         leader: str = "",
     ) -> Answer:
         """What the scheduler does."""
         occurrence = Occurrence(CHAIN, EXECUTOR, workflow, next_run)
         raw = self.payload(next_run, workflow)
-        return self.do(self.queue.enqueue(occurrence, raw, Sighting(block, final, digest), leader))
+        return self.do(self.queue.enqueue(occurrence, raw, Sighting(block, final, digest), leader, event))
 
     def lead(self, what: str, holder: str, milliseconds: int = 60_000) -> Answer:
         """A scheduler takes ("take") or gives up ("leave") the lease."""

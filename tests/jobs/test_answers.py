@@ -44,6 +44,7 @@ REPEATED = {
     ("bind", "recheck"): "recheck",
     ("fill_gap", "ok"): "none",
     ("note", "ok"): "ok",
+    ("note_events", "ok"): "moved",
     ("recovery_window", "ok"): "ok",
     ("register", "ok"): "ok",
     ("restore", "ok"): "ok",

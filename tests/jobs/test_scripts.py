@@ -248,7 +248,9 @@ def test_waiting_in_vain_is_no_error(valkey_desk: Desk) -> None:
         (rex.ReadOnlyError("READONLY"), RedisUnreachable, "read-only replica"),
         (rex.OutOfMemoryError("OOM"), RedisUnreachable, "is full"),
         (
-            rex.ResponseError("command not allowed when used memory > 'maxmemory'"),
+            rex.ResponseError(
+                "Error running script: -OOM command not allowed when used memory > 'maxmemory'"
+            ),
             RedisUnreachable,
             "is full",
         ),

@@ -67,6 +67,13 @@ def _(desk: Desk) -> Act:
     return lambda: desk.call(name, keys, [*args[:4], "1", 1, *args[6:]])
 
 
+@case("write_signed", "fenced", "somebody else owns the nonce")
+def _(desk: Desk) -> Act:
+    claim = desk.bound(desk.worker("ann"))
+    desk.redis.hset(desk.keys.nonces(CHAIN, ALICE), "0", "another")
+    return lambda: desk.write(claim)
+
+
 @case("write_signed", "fenced", "no call after a cancellation")
 def _(desk: Desk) -> Act:
     claim = desk.signed(desk.worker("ann"))
