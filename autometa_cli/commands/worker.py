@@ -59,7 +59,7 @@ async def _run(state: State, burst: bool, stop: asyncio.Event) -> dict[str, Any]
     settings.require("REGISTRY_ADDRESS", "ACTIONEXECUTOR_ADDRESS", "FEEESCROW_ADDRESS")
     signer = settings.worker_key().load(chain_id=settings.chain_id)
     async with Rpc.of(settings) as rpc, redis_errors(settings.redis_url), JobQueue.of(settings) as queue:
-        running = JobWorker(settings, queue, rpc, signer, Triggers())
+        running = JobWorker(settings, queue, rpc, signer, Triggers.of(settings))
         told = asyncio.create_task(_pass_on(stop, running))
         try:
             await running.start(burst=burst)

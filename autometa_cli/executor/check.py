@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from autometa_cli.chain import reverts
 from autometa_cli.chain.contracts import Registry, Workflow, interface
@@ -49,13 +49,31 @@ _MACHINE_FAILURES = (
 )
 #: An occurrence that is put off for a short while looks again after this many blocks.
 _SOON_BLOCKS = 2
+#: Seconds until a job whose condition nobody can tell looks again.
+_UNKNOWN_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class WhyNot:
+    """Why a trigger does not let its workflow run.
+
+    Attributes:
+        kind: `ceased`: its condition does not hold (any more) · `unknown`: nobody can tell at present, which is no
+            fault of the job's · `lost`: what it runs for is not to be found, which may be the endpoint's fault.
+        text: for people.
+    """
+
+    kind: Literal["ceased", "unknown", "lost"]
+    text: str
 
 
 class Triggers(Protocol):
     """Evaluates a workflow's trigger; given by whoever composes the executor (`scheduling.triggers`)."""
 
-    async def evaluate(self, workflow: Workflow, view: View, now: int) -> str | None:
-        """None when the trigger holds, else why it does not (or cannot be told)."""
+    async def recheck(
+        self, workflow: Workflow, view: View, final: View, now: int, event: Any
+    ) -> WhyNot | None:
+        """None when the trigger holds for a workflow that is due; `event` is what the payload says."""
         ...
 
 
@@ -167,13 +185,21 @@ class Checker:
         self._max_gas = max_gas
 
     async def check(
-        self, occurrence: Occurrence, workflow: Workflow | None, head: Head, *, holds: int, seen: int
+        self,
+        occurrence: Occurrence,
+        workflow: Workflow | None,
+        head: Head,
+        *,
+        holds: int,
+        seen: int,
+        event: Any = None,
     ) -> Go | Refusal:
         """Decide at `head`; `workflow` was read there. After a Go the money is set aside in `funds`.
 
         Args:
             holds: how often it was held before; the pause grows with it.
             seen: height at which the chain asked for it. An older block knows nothing of it yet.
+            event: what the payload says that it runs for; the trigger looks it up.
 
         Raises:
             RpcUnreachable: the endpoint failed half-way; nothing was decided.
@@ -190,10 +216,20 @@ class Checker:
             wait = workflow.next_run - head.now
             if wait > 0:
                 return Refusal("delayed", "not_due", f"due in {wait} s", delay=min(wait, 24 * 3600))
-            why_not = await self._triggers.evaluate(workflow, head.view, head.now)
+            why_not = await self._triggers.recheck(workflow, head.view, head.final, head.now, event)
             if why_not:
-                return self._hold("trigger", why_not, holds)
+                return self._not_now(why_not, head, holds)
         return await self._simulate(occurrence, workflow, head, holds)
+
+    def _not_now(self, why_not: WhyNot, head: Head, holds: int) -> Refusal:
+        # A skip closes this generation only. The scheduler opens the next one, on a final block, as soon as the
+        # condition holds again: waiting here instead would end in the dead-letter list after MAX_HOLD.
+        if why_not.kind == "ceased":
+            text = f"condition no longer holds: {why_not.text}"
+            return Refusal("skipped", "condition", text, block=head.final_number)
+        if why_not.kind == "lost":
+            return self._hold("trigger", why_not.text, holds)
+        return Refusal("delayed", "trigger", why_not.text, delay=_UNKNOWN_SECONDS)
 
     async def _wanted(
         self, occurrence: Occurrence, workflow: Workflow | None, head: Head, seen: int

@@ -211,7 +211,12 @@ class EVMExecutor:
             text = f"its ledger record was replaced while its transaction with nonce {open_nonce} is open"
             return Refusal("delayed", "tampered", text, delay=60)
         decision = await self._checker.check(
-            claim.occurrence, workflow, head, holds=record.holds, seen=record.seen
+            claim.occurrence,
+            workflow,
+            head,
+            holds=record.holds,
+            seen=record.seen,
+            event=claim.job.fields.get("event"),
         )
         if isinstance(decision, Refusal):
             self._free(claim.key)

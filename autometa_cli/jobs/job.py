@@ -170,7 +170,7 @@ def job_json(
     Args:
         id: the pusher's id.
         now: run it whatever its schedule (`nextRun` 0).
-        event: the transfer that it is run for (`scheduling.events.Event.document`).
+        event: the transfer that it is run for (`scheduling.occasion.Event.document`).
     """
     fields: dict[str, Any] = {
         "workflowId": workflow.id,

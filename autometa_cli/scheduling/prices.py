@@ -97,11 +97,14 @@ class PriceBook:
         return quotes
 
     async def _from_feeds(self, symbols: set[str], view: View) -> Quotes:
+        symbols = symbols & self._feeds.keys()
+        if not symbols:
+            return {}
         here = (view.endpoint.name, view.block.hash)
         if self._read[0] != here:
             self._read = (here, {})
         known = self._read[1]
-        asked = [symbol for symbol in symbols if symbol in self._feeds and symbol not in known]
+        asked = [symbol for symbol in symbols if symbol not in known]
         rounds = await together(*(latest_round(view, self._feeds[symbol]) for symbol in asked))
         for symbol, found in zip(asked, rounds, strict=True):
             name = f"price feed {short(self._feeds[symbol])}"
@@ -111,7 +114,7 @@ class PriceBook:
                 known[symbol] = Unusable("stale", f"{name} gives the price of an earlier round")
             else:
                 known[symbol] = Price(found.answer, found.decimals, found.updated, name)
-        return {symbol: known[symbol] for symbol in symbols if symbol in self._feeds}
+        return {symbol: known[symbol] for symbol in symbols}
 
     async def _from_http(self, symbols: set[str]) -> Quotes:
         if self._http is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from autometa_cli.chain.encodings import BadEncoding, TriggerType, WalletTrigger
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.chain.transfers import Transfer, Watch, native_transfers, token_transfers
 from autometa_cli.errors import RpcUnreachable
-from autometa_cli.scheduling.events import Event, read_waiting
+from autometa_cli.scheduling.occasion import Event, read_waiting
 
 if TYPE_CHECKING:
     from autometa_cli.chain.view import View
@@ -56,17 +56,20 @@ class WalletEvents:
         self._where = (settings.chain_id, (settings.actionexecutor_address or "").lower())
         self._range = settings.network.log_range
         self._watched: dict[int, _Watched] = {}
+        self._complete = False
         self.waiting: dict[int, Event] = {}
 
-    def look(self, changed: Iterable[Workflow], exists: Callable[[int], bool]) -> None:
-        """Take in workflows that are new or have changed, and forget those that do not exist any more."""
+    def look(self, workflows: Mapping[int, Workflow], changed: Iterable[Workflow]) -> None:
+        """Take in workflows that are new or have changed, at first all, and forget those that are gone."""
+        if not self._complete:
+            changed, self._complete = workflows.values(), True
         for workflow in changed:
             trigger = _trigger(workflow)
             if trigger is None:
                 self._watched.pop(workflow.id, None)
             else:
                 self._watched[workflow.id] = _Watched(workflow, trigger)
-        for id in [id for id in self._watched if not exists(id)]:
+        for id in [id for id in self._watched if id not in workflows]:
             del self._watched[id]
 
     async def follow(self, final: View) -> None:

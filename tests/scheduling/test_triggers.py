@@ -68,21 +68,22 @@ def test_unreadable_time_data_is_told_and_blocks_nothing() -> None:
     assert "3 bytes" in finding.text
 
 
-@pytest.mark.parametrize(
-    ("trigger_type", "data", "text"),
-    [
-        (2, encode_trigger(PriceTrigger("DOT", ">", 10**18)), "price triggers are not evaluated"),
-        (3, encode_trigger(WalletTrigger("incoming")), "wallet event triggers are not evaluated"),
-    ],
-)
-def test_what_this_version_cannot_tell(trigger_type: int, data: bytes, text: str) -> None:
-    finding = examine(trigger_type, data)
+def test_a_price_that_no_source_tells_blocks_and_is_told() -> None:
+    workflow = made(2, encode_trigger(PriceTrigger("DOT", ">", 10**18)))
+    finding = Triggers().examine(workflow)
 
     assert finding is not None
     assert finding.oddity is Oddity.UNSUPPORTED
     assert finding.blocks
-    assert finding.text.startswith(text)
-    assert evaluate(made(trigger_type, data)) == finding.text
+    assert finding.text.startswith("no source of prices is configured")
+    assert "no source of prices" in (evaluate(workflow) or "")
+
+
+def test_a_wallet_trigger_waits_for_its_transfer() -> None:
+    workflow = made(3, encode_trigger(WalletTrigger("incoming")))
+
+    assert Triggers().examine(workflow) is None
+    assert evaluate(workflow) == "no transfer that fires it waits for its run"
 
 
 @pytest.mark.parametrize("trigger_type", [0, 2, 3, 4, 255])
