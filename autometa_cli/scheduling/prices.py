@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from autometa_cli.chain.pricefeeds import latest_round
 from autometa_cli.chain.view import together
+from autometa_cli.errors import RpcUnreachable
 from autometa_cli.scheduling.price import Price, Unusable
 from autometa_cli.scheduling.pricehttp import HttpPrices, symbols_with
 from autometa_cli.units import short
@@ -72,7 +73,7 @@ class PriceBook:
         return f"no source of prices knows {symbol}: see PRICE_FEEDS and PRICE_SYMBOLS"
 
     async def quote(self, symbols: Iterable[str], view: View, now: int) -> Quotes:
-        """Usable prices, or why there is none. Raises RpcUnreachable where the view's endpoint fails.
+        """Usable prices, or why there is none. Never raises for what a server does.
 
         Args:
             view: where feeds are read; the same view gives the same answers.
@@ -105,7 +106,11 @@ class PriceBook:
             self._read = (here, {})
         known = self._read[1]
         asked = [symbol for symbol in symbols if symbol not in known]
-        rounds = await together(*(latest_round(view, self._feeds[symbol]) for symbol in asked))
+        try:
+            rounds = await together(*(latest_round(view, self._feeds[symbol]) for symbol in asked))
+        except RpcUnreachable as error:
+            down = Unusable("down", f"price feeds cannot be read: {error.message}")
+            return {symbol: known.get(symbol, down) for symbol in symbols}
         for symbol, found in zip(asked, rounds, strict=True):
             name = f"price feed {short(self._feeds[symbol])}"
             if found is None:

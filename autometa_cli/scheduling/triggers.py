@@ -20,6 +20,7 @@ from autometa_cli.chain.encodings import (
 )
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.chain.transfers import native_of, of_receipt, receipt
+from autometa_cli.errors import RpcUnreachable
 from autometa_cli.executor.check import WhyNot
 from autometa_cli.scheduling.occasion import Event, read_document
 from autometa_cli.scheduling.price import Price, Unusable
@@ -125,14 +126,14 @@ class Triggers:
             due: those that will be evaluated.
 
         Raises:
-            RpcUnreachable, redis.exceptions.RedisError
+            redis.exceptions.RedisError
         """
         if self._events is not None:
             self._events.look(workflows, changed)
             try:
                 await self._events.follow(final)
-            except RpcFault as fault:
-                _log.warning("transfers cannot be read, so wallet events wait: %s", fault.message)
+            except (RpcFault, RpcUnreachable) as error:  # must not stop the other triggers
+                _log.warning("transfers cannot be read, so wallet events wait: %s", error.message)
         symbols = {
             trigger.symbol
             for workflow in due
@@ -196,7 +197,7 @@ class Triggers:
                 return None
 
     async def price(self, symbol: str, view: View, now: int) -> Price | Unusable:
-        """What a token costs, or why that cannot be told. Raises RpcUnreachable."""
+        """What a token costs, or why that cannot be told."""
         at, when, quotes = self._quotes
         if at is not view or when != now or symbol not in quotes:
             quotes = await self._prices.quote((symbol,), view, now)
