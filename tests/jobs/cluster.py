@@ -1,0 +1,108 @@
+"""A Redis Cluster of real processes."""
+
+from __future__ import annotations
+
+import random
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autometa_cli.devnet.process import HOST, port_free
+from tests.jobs.fleet import DOWN_AFTER_MS, Node, start, wait_for
+
+SLOTS = 16384
+#: A node's second port, for the others, is this much higher.
+_BUS = 10_000
+
+
+class Cluster:
+    """Three primaries with a third of the slots each, and a replica of the one that has the queue's slot.
+
+    Attributes:
+        nodes: all four, the replica last.
+    """
+
+    def __init__(self, directory: Path, binary: Path | None, slot: int, **lines: str) -> None:
+        self._stack = ExitStack()
+        self.slot = slot
+        options = {
+            "cluster-enabled": "yes",
+            "cluster-node-timeout": str(DOWN_AFTER_MS),
+            "cluster-config-file": "nodes.conf",
+            "cluster-replica-validity-factor": "0",
+            "repl-diskless-sync-delay": "0",
+            "repl-ping-replica-period": "1",
+        }
+        self.nodes = [
+            Node(directory / f"node{number}", binary, {**options, **lines}, port=_port())
+            for number in range(4)
+        ]
+
+    def __enter__(self) -> Cluster:
+        try:
+            for node in self.nodes:
+                start(node, self._stack)
+            self._meet()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _meet(self) -> None:
+        for number, node in enumerate(self.nodes[:3]):
+            node.client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+            slots = range(number * SLOTS // 3, (number + 1) * SLOTS // 3)
+            node.client.execute_command("CLUSTER", "ADDSLOTS", *slots)
+        for node in self.nodes[1:]:
+            self.nodes[0].client.execute_command("CLUSTER", "MEET", HOST, node.port)
+        for node in self.nodes:
+            wait_for(partial(self._knows, node, primaries=4), "the nodes to meet")
+        replica = self.nodes[3]
+        replica.client.execute_command("CLUSTER", "REPLICATE", self.id_of(self.holder))
+        wait_for(lambda: replica.client.info("replication").get("master_link_status") == "up", "the replica")
+        for node in self.nodes:
+            wait_for(partial(self._knows, node, primaries=3), "everybody to know of the replica")
+
+    def _knows(self, node: Node, primaries: int) -> bool:
+        rows = self.table(node)
+        return len(rows) == 4 and sum("master" in row["flags"] for row in rows) == primaries and self.up(node)
+
+    @property
+    def url(self) -> str:
+        """REDIS_URL: two of the nodes, as people write it."""
+        return f"redis+cluster://{self.nodes[0].place},{self.nodes[1].place}"
+
+    @property
+    def holder(self) -> Node:
+        """Who serves the queue's slot, as the first node that runs sees it."""
+        witness = next(node for node in self.nodes if node.running)
+        for low, high, primary, *_ in witness.client.execute_command("CLUSTER SLOTS"):
+            if low <= self.slot <= high:
+                return next(node for node in self.nodes if node.port == primary[1])
+        pytest.fail("nobody serves the slot")
+
+    def up(self, node: Node) -> bool:
+        """Whether this node serves."""
+        return bool(node.client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
+
+    def table(self, node: Node) -> list[dict[str, Any]]:
+        """What a node knows of each, itself included."""
+        return list(node.client.execute_command("CLUSTER NODES").values())
+
+    def id_of(self, node: Node) -> str:
+        """How the nodes call each other."""
+        name: bytes = node.client.execute_command("CLUSTER", "MYID")
+        return name.decode()
+
+
+def _port() -> int:
+    while True:
+        port = random.randrange(15_000, 30_000)
+        if port_free(port) and port_free(port + _BUS):
+            return port

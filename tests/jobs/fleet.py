@@ -1,0 +1,225 @@
+"""Several servers that belong together, each a real process: a primary, its replica, and their Sentinels."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from autometa_cli.devnet.process import HOST, Server
+from autometa_cli.devnet.server import ValkeyProcess, find_binary
+from autometa_cli.errors import AutometaError
+from tests.conftest import unavailable
+
+#: How soon servers take each other for dead, milliseconds; and until when a test waits for what follows, seconds.
+DOWN_AFTER_MS = 1000
+PATIENCE = 30.0
+SERVICE = "autometa"
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+    """Until the condition gives something; errors of Redis count as nothing."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if found := condition():
+                return found
+            why = ""
+        except redis.RedisError as error:
+            why = f" ({error})"
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds:g} s for {what}{why}")
+        time.sleep(0.02)
+
+
+async def until(attempt: Callable[[], Awaitable[Any]], what: str, *errors: type[Exception]) -> Any:
+    """The same of something asynchronous; these errors count as nothing."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            if found := await attempt():
+                return found
+            why = ""
+        except errors as error:
+            why = f" ({error})"
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {PATIENCE:g} s for {what}{why}")
+        await asyncio.sleep(0.02)
+
+
+class Node(ValkeyProcess):
+    """A server with more lines in its configuration.
+
+    Args:
+        lines: such as `replicaof`; as text, because some stand there several times.
+    """
+
+    def __init__(
+        self, directory: Path, binary: Path | None, lines: Mapping[str, str], *, port: int = 0
+    ) -> None:
+        super().__init__(directory, binary, port=port)
+        self.lines = dict(lines)
+
+    def command(self) -> list[str]:
+        """With our lines at the end, where they win."""
+        command = super().command()
+        with (self.directory / command[1]).open("a") as file:
+            file.writelines(f"{name} {value}\n" for name, value in self.lines.items())
+        return command
+
+    @property
+    def client(self) -> Any:
+        """A plain client, for the test's own hands."""
+        return redis.Redis(HOST, self.port, protocol=2)
+
+    @property
+    def place(self) -> str:
+        """host:port."""
+        return f"{HOST}:{self.port}"
+
+
+class SentinelProcess(Server):
+    """One Sentinel.
+
+    Args:
+        watched: the primary's port.
+        quorum: how many of them must agree that it is down.
+        lines: more of the configuration.
+    """
+
+    name = "sentinel"
+    port_option = "--port"
+
+    def __init__(
+        self, directory: Path, binary: Path | None, watched: int, *lines: str, quorum: int = 2
+    ) -> None:
+        super().__init__(directory)
+        self.binary = binary
+        self.watched = watched
+        self.quorum = quorum
+        self.lines = lines
+
+    def command(self) -> list[str]:
+        """The command line; writes the configuration, which Sentinel then keeps by itself."""
+        path = self.directory / "sentinel.conf"
+        path.write_text(
+            "\n".join(
+                (
+                    f"bind {HOST}",
+                    f"port {self.port}",
+                    f"sentinel monitor {SERVICE} {HOST} {self.watched} {self.quorum}",
+                    f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}",
+                    f"sentinel failover-timeout {SERVICE} 6000",
+                    *self.lines,
+                    "",
+                )
+            )
+        )
+        return [str((self.binary or find_binary()).absolute()), path.name, "--sentinel"]
+
+    def answers(self) -> bool:
+        """Whether our Sentinel answers, if only that it wants a password."""
+        try:
+            with socket.create_connection((HOST, self.port), timeout=2.0) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(1) in (b"+", b"-")
+        except OSError:
+            return False
+
+    def says_port_taken(self, output: str) -> bool:
+        """As the server says it."""
+        return "address already in use" in output.lower()
+
+    @property
+    def client(self) -> Any:
+        """A plain client."""
+        return redis.Redis(HOST, self.port, protocol=2)
+
+
+class Pair:
+    """A primary, its replica, and three Sentinels, two of which have to agree."""
+
+    def __init__(self, directory: Path, binary: Path | None) -> None:
+        self._stack = ExitStack()
+        options = {"repl-diskless-sync-delay": "0", "repl-ping-replica-period": "1"}
+        self.first = Node(directory / "first", binary, options)
+        self.nodes = [self.first]
+        self.sentinels: list[SentinelProcess] = []
+        self._directory, self._binary, self._options = directory, binary, options
+
+    def __enter__(self) -> Pair:
+        try:
+            start(self.first, self._stack)
+            self.second = Node(
+                self._directory / "second",
+                self._binary,
+                {**self._options, "replicaof": f"{HOST} {self.first.port}"},
+            )
+            self.nodes.append(self.second)
+            start(self.second, self._stack)
+            wait_for(
+                lambda: self.second.client.info("replication")["master_link_status"] == "up", "the replica"
+            )
+            for number in range(3):
+                sentinel = SentinelProcess(
+                    self._directory / f"sentinel{number}", self._binary, self.first.port
+                )
+                start(sentinel, self._stack)
+                self.sentinels.append(sentinel)
+            for sentinel in self.sentinels:
+                wait_for(
+                    partial(self._knows_all, sentinel), "the Sentinels to know each other and the replica"
+                )
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _knows_all(self, sentinel: SentinelProcess) -> bool:
+        state = sentinel.client.sentinel_master(SERVICE)
+        return bool(state["num-other-sentinels"] == 2 and state["num-slaves"] == 1)
+
+    @property
+    def url(self) -> str:
+        """REDIS_URL."""
+        hosts = ",".join(f"{HOST}:{sentinel.port}" for sentinel in self.sentinels)
+        return f"redis+sentinel://{hosts}/{SERVICE}/0"
+
+    @property
+    def primary(self) -> Node:
+        """Whom most Sentinels name now."""
+        ports = [sentinel.client.sentinel_get_master_addr_by_name(SERVICE)[1] for sentinel in self.sentinels]
+        port = max(set(ports), key=ports.count)
+        return next(node for node in self.nodes if node.port == port)
+
+    @property
+    def other(self) -> Node:
+        """The one that is not the primary."""
+        return next(node for node in self.nodes if node is not self.primary)
+
+    def failed_over(self, from_: Node) -> Node:
+        """Wait until another one is primary, and says so itself."""
+        wait_for(
+            lambda: self.primary is not from_ and self.primary.client.role()[0] == b"master", "the failover"
+        )
+        return self.primary
+
+
+def start(server: Server, stack: ExitStack) -> None:
+    """Start it, and have it ended with the others; skips the test where the program does not run here."""
+    try:
+        server.start()
+    except AutometaError as error:
+        unavailable(f"{error.message} {error.hint}")
+    stack.callback(server.stop, 3.0)
