@@ -76,6 +76,7 @@ class Settings:
     actionexecutor_address: str | None
     feeescrow_address: str | None
     poll_interval: float
+    resync_interval: float
     price_feed_url: str | None
     price_feed_key: str | None
     price_symbols: str | None

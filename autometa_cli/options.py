@@ -154,6 +154,13 @@ _GROUPS: dict[str, tuple[Option, ...]] = {
             "seconds between two passes of the scheduler",
         ),
         Option(
+            "RESYNC_INTERVAL",
+            "resync_interval",
+            parsers.seconds("1", "2592000"),
+            "3600",
+            "seconds in which the scheduler compares the whole registry with what it knows of it",
+        ),
+        Option(
             "PRICE_FEED_URL",
             "price_feed_url",
             parsers.http_url,

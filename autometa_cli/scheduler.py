@@ -1,7 +1,7 @@
 """Scheduler: finds the workflows that are due and puts one job per occurrence on the list.
 
 Any number may run side by side, and each may stop at any moment: the script that enqueues is what makes an
-occurrence unique, and a pass needs nothing that an earlier one remembered.
+occurrence unique. Of those that run as services one leads, so that the others cost little (`scheduling.lease`).
 """
 
 from __future__ import annotations
@@ -9,40 +9,33 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from autometa_cli.chain.contracts import Registry, Workflow
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.errors import AutometaError, ConfigError, RpcUnreachable
-from autometa_cli.executor.check import digest
 from autometa_cli.executor.clocks import clock_trouble
 from autometa_cli.executor.head import final_block
 from autometa_cli.jobs.connection import RunChanged, redis_errors
 from autometa_cli.jobs.epoch import LedgerInDoubt
-from autometa_cli.jobs.job import job_json
-from autometa_cli.jobs.occurrence import Occurrence, label
-from autometa_cli.jobs.queue import Sighting
+from autometa_cli.jobs.occurrence import label
 from autometa_cli.scheduling.diary import Diary
-from autometa_cli.scheduling.mirror import Mirror, read_each
+from autometa_cli.scheduling.enqueuer import Enqueuer
+from autometa_cli.scheduling.lease import Lease
+from autometa_cli.scheduling.mirror import Mirror
 from autometa_cli.scheduling.oddities import Oddities
 from autometa_cli.scheduling.passes import Pass
 from autometa_cli.scheduling.triggers import Oddity, Triggers
+from autometa_cli.scheduling.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from autometa_cli.chain.rpc import Rpc
     from autometa_cli.chain.view import View
     from autometa_cli.config import Settings
-    from autometa_cli.executor.check import Triggers as Evaluator
     from autometa_cli.jobs.queue import JobQueue
-    from autometa_cli.jobs.script import Answer
 
 _log = logging.getLogger(__name__)
-
-#: Enqueueing calls under way at a time; they share pipelines.
-_CHUNK = 1000
 
 
 class Scheduler:
@@ -62,18 +55,23 @@ class Scheduler:
     """
 
     def __init__(
-        self, settings: Settings, queue: JobQueue, rpc: Rpc, *, triggers: Evaluator | None = None
+        self, settings: Settings, queue: JobQueue, rpc: Rpc, *, triggers: Triggers | None = None
     ) -> None:
         settings.require("REGISTRY_ADDRESS", "ACTIONEXECUTOR_ADDRESS")
         self._settings = settings
         self._queue = queue
         self._rpc = rpc
-        self._triggers = triggers or Triggers()
-        self._registry = Registry(settings.registry_address or "")
-        self._executor = (settings.actionexecutor_address or "").lower()
-        self._oddities = Oddities()
+        self._triggers = triggers or Triggers.of(settings, queue)
+        registry = Registry(settings.registry_address or "")
+        network = settings.network
+        self.mirror = Mirror(registry, multicall3=network.multicall3, log_range=network.log_range)
+        self._upkeep = Upkeep(settings, queue, self.mirror)
+        self._oddities = Oddities(self._triggers.examine)
+        self._enqueuer = Enqueuer(settings, queue, self.mirror, self._triggers)
+        self._lease: Lease | None = None
         self._joined = False
-        self.mirror = Mirror(self._registry)
+        self._view: View | None = None  # of the last pass
+        self._changed: dict[int, Workflow] = {}  # not told to the triggers yet
 
     async def run(self, stop: asyncio.Event) -> dict[str, int]:
         """A pass each POLL_INTERVAL until `stop` is set; the pass under way is finished first.
@@ -91,23 +89,36 @@ class Scheduler:
         diary = Diary(loop.time, interval)
         diary.begin(self._settings)
         totals = {"passes": 0, "failed": 0, "enqueued": 0}
-        while not stop.is_set():
-            started = loop.time()
-            totals["passes"] += 1
-            try:
-                done = await self.run_once()
-                totals["enqueued"] += done.enqueued
-                diary.passed(done)
-            except Exception as error:
-                if isinstance(error, ConfigError) and totals["passes"] == 1:
-                    raise
-                totals["failed"] += 1
-                if isinstance(error, AutometaError):
-                    diary.failed(error)
-                else:
-                    _log.exception("unexpected error in a pass; the next one tries again")
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), max(0.01, started + interval - loop.time()))
+        lease = self._lease = Lease(self._queue)
+        keeper = asyncio.create_task(lease.keep())
+        try:
+            while not stop.is_set():
+                started = loop.time()
+                totals["passes"] += 1
+                leading = lease.leads
+                try:
+                    done = await self.run_once()
+                    totals["enqueued"] += done.enqueued
+                    leading = done.leading
+                    diary.passed(done)
+                    await self._upkeep.after_pass(self._view, leading=done.leading)
+                except Exception as error:
+                    if isinstance(error, ConfigError) and totals["passes"] == 1:
+                        raise
+                    totals["failed"] += 1
+                    if isinstance(error, AutometaError):
+                        diary.failed(error)
+                    else:
+                        _log.exception("unexpected error in a pass; the next one tries again")
+                if lease.leads == leading:
+                    lease.changed.clear()
+                await _first(stop, lease.changed, within=max(0.01, started + interval - loop.time()))
+        finally:
+            keeper.cancel()
+            led = lease.leads
+            await lease.leave()
+        if led:
+            await self._upkeep.keep()
         _log.info("stopped after %(passes)d passes, %(failed)d of them failed; %(enqueued)d queued", totals)
         return totals
 
@@ -125,13 +136,17 @@ class Scheduler:
         async with redis_errors(self._queue.connections.url):
             try:
                 clock = await self._meet()
+                if self._lease is not None:
+                    await self._lease.hold()
+                await self._upkeep.resume()
                 found: Pass | AutometaError
                 try:
                     found = await self._scan(clock)
                 except (RpcUnreachable, RpcFault, ConfigError) as error:
                     found = error
-                requeued = await self._queue.sweep()
-                promoted = await self._queue.promote()
+                leads = self._lease is None or self._lease.leads
+                requeued = await self._queue.sweep() if leads else 0
+                promoted = await self._queue.promote() if leads else 0
             except (RunChanged, LedgerInDoubt):
                 self._joined = False
                 raise
@@ -178,13 +193,17 @@ class Scheduler:
         final = view.pinned(await final_block(view, self._settings.confirmations))
         now = max(clock, view.block.timestamp)
         trouble = clock_trouble(self._settings.network, view.block.timestamp, clock)
-        mirror, oddities = self.mirror, self._oddities
-        oddities.look(await mirror.refresh(view, final), mirror)
-        due = [] if trouble else await self._due(view, now)
-        answers = await self._enqueue(due, view, final=view.block.number <= final.block.number)
-        again = [each for each in due if answers[each.id].word == "unfinal"]
-        answers |= await self._enqueue_again(again, final, now)
+        mirror, oddities, lease = self.mirror, self._oddities, self._lease
+        changed = await mirror.refresh(view)
+        self._view = view
+        oddities.look(changed, mirror)
+        self._changed |= {each.id: each for each in changed}
+        leads = lease is None or lease.leads
+        due = [] if trouble or not leads else await self._due(view, final, now)
+        answers = await self._enqueuer.put(due, view, final, now, lease.token if lease else "")
         words = Counter(answer.word for answer in answers.values())
+        if words["deposed"] and lease is not None:
+            lease.deposed()
         return Pass(
             block=view.block.number,
             final_block=final.block.number,
@@ -194,58 +213,29 @@ class Scheduler:
             due=len(due),
             enqueued=words["ok"],
             already=words["already"],
-            waiting=words["unfinal"] + words["stale"] + words["gap"],
+            waiting=words["unfinal"] + words["stale"] + words["gap"] + words["spent"],
             unreadable=oddities.count(Oddity.UNREADABLE, mirror),
             unsupported=oddities.count(Oddity.UNSUPPORTED, mirror),
             next_due=mirror.next_due(now),
             trouble=trouble,
             labels=tuple(label(answer.rest[0]) for answer in answers.values() if answer.word == "ok"),
             halted=tuple(id for id, answer in answers.items() if answer.word == "dead"),
+            leading=leads,
         )
 
-    async def _due(self, view: View, now: int) -> list[Workflow]:
-        due = []
-        for workflow in self.mirror.due(now):
-            if self._oddities.blocks(workflow.id):
-                continue
-            if await self._triggers.evaluate(workflow, view, now) is None:
-                due.append(workflow)
-        return due
+    async def _due(self, view: View, final: View, now: int) -> list[Workflow]:
+        candidates = [each for each in self.mirror.due(now) if not self._oddities.blocks(each.id)]
+        changed = list(self._changed.values())
+        await self._triggers.prepare(self.mirror.workflows, changed, candidates, view, final, now)
+        self._changed = {}
+        return [each for each in candidates if await self._triggers.evaluate(each, view, now) is None]
 
-    async def _enqueue(self, workflows: Sequence[Workflow], view: View, *, final: bool) -> dict[int, Answer]:
-        """Put their occurrences, as seen at the view, on the list where they were never opened."""
-        answers: dict[int, Answer] = {}
-        for start in range(0, len(workflows), _CHUNK):
-            chunk = workflows[start : start + _CHUNK]
-            # The others are waited for when one fails: what they did shall be known when the pass ends.
-            results = await asyncio.gather(
-                *(self._enqueue_one(each, view.block.number, final) for each in chunk),
-                return_exceptions=True,
-            )
-            for workflow, answer in zip(chunk, results, strict=True):
-                if isinstance(answer, BaseException):
-                    raise answer
-                answers[workflow.id] = answer
-        return answers
 
-    async def _enqueue_one(self, workflow: Workflow, block: int, final: bool) -> Answer:
-        occurrence = Occurrence(self._settings.chain_id, self._executor, workflow.id, workflow.next_run)
-        seen = Sighting(block, final, digest(workflow))
-        answer = await self._queue.enqueue(occurrence, job_json(workflow), seen)
-        if answer.word == "recovery":
-            raise LedgerInDoubt("Redis restarted, and it is not known yet whether it kept everything")
-        return answer
-
-    async def _enqueue_again(self, workflows: Sequence[Workflow], final: View, now: int) -> dict[int, Answer]:
-        """Those that were closed at this same next run: open them again where the final block shows it, too."""
-        if not workflows:
-            return {}
-        found, _ = await read_each(self._registry, final, [each.id for each in workflows])
-        back = []
-        for workflow in workflows:
-            there = found.get(workflow.id)
-            if there is None or not there.active or there.next_run != workflow.next_run:
-                continue
-            if await self._triggers.evaluate(there, final, now) is None:
-                back.append(there)
-        return await self._enqueue(back, final, final=True)
+async def _first(*events: asyncio.Event, within: float) -> None:
+    """Wait until one of these is set, or so many seconds."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

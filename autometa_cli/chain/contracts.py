@@ -22,6 +22,7 @@ from autometa_cli.chain.interfaces import (
     interface,
 )
 from autometa_cli.chain.networks import checksum
+from autometa_cli.chain.workflowwords import read_fields
 from autometa_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -107,12 +108,12 @@ class Registry:
             ConfigError: no registry stands at this address.
         """
         try:
-            output = await view.call(self.address, self._get.encode(id))
+            output = await view.call(self.address, self.call_data(id))
         except RpcFault as fault:
             if self._not_found(fault):
                 return None
             raise
-        return self._workflow(id, output)
+        return self.parse(id, output)
 
     async def get_many(self, view: View, ids: Iterable[int]) -> dict[int, Workflow | None]:
         """Many workflows at the view's block, in batches. Raises as `get`."""
@@ -136,32 +137,31 @@ class Registry:
                 raise
             raise self._none_here() from None
 
-    def _workflow(self, id: int, output: bytes) -> Workflow:
+    def call_data(self, id: int) -> bytes:
+        """What `get` sends, for a call that wraps it."""
+        return self._get.selector + id.to_bytes(32, "big")
+
+    def parse(self, id: int, output: bytes) -> Workflow:
+        """What `get` receives. Raises ConfigError where no registry would answer so."""
+        fields = read_fields(output)
+        if fields is not None:
+            owner = "0x" + fields.owner.hex()
+            return Workflow(id, _checksum(owner), *fields[1:])
         try:
-            fields = self._get.decode(output)
+            owner, *rest = self._get.decode(output)
         except BadEncoding:
             raise self._none_here() from None
-        owner, trigger_type, trigger_data, action_type, action_data, next_run, interval, active, budget = (
-            fields
-        )
-        return Workflow(
-            id=id,
-            owner=_checksum(owner),
-            trigger_type=trigger_type,
-            trigger_data=trigger_data,
-            action_type=action_type,
-            action_data=action_data,
-            next_run=next_run,
-            interval=interval,
-            active=active,
-            gas_budget=budget,
-        )
+        return Workflow(id, _checksum(owner), *rest)
+
+    def says_missing(self, data: bytes) -> bool:
+        """Whether a revert with this data says that there is no such workflow; an empty one may be anything."""
+        return data[:4] in (self._missing, ERROR_STRING)
 
     def _not_found(self, fault: RpcFault) -> bool:
         # A revert without data, or with a reason string, is taken for it as well: older registries have
         # those. A panic, or another contract's error, is not.
         data = revert_data(fault)
-        return is_revert(fault) and (data is None or data[:4] in (self._missing, ERROR_STRING))
+        return is_revert(fault) and (data is None or self.says_missing(data))
 
     def _none_here(self) -> ConfigError:
         return ConfigError(

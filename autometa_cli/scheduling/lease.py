@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import redis.exceptions as rex
 
+from autometa_cli.errors import AutometaError
+
 if TYPE_CHECKING:
     from autometa_cli.jobs.queue import JobQueue
     from autometa_cli.jobs.script import Answer
@@ -74,7 +76,7 @@ class Lease:
         if not self.token:
             return
         self.token = ""
-        with suppress(rex.RedisError, OSError, TimeoutError):
+        with suppress(rex.RedisError, OSError, AutometaError):
             async with asyncio.timeout(2.0):
                 await self._call("leave")
 
@@ -85,7 +87,7 @@ class Lease:
             await asyncio.sleep(min(RENEW_SECONDS, self._seconds / 3) if self.leads else ASK_SECONDS)
             try:
                 await self.hold()
-            except (rex.RedisError, OSError) as error:
+            except (rex.RedisError, OSError, AutometaError) as error:
                 _log.debug("the lease cannot be renewed: %s", error)
                 if self.leads and loop.time() - self._renewed > self._seconds:
                     self._set("", "")

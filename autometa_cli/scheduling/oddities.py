@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from autometa_cli.scheduling.triggers import Finding, Oddity, examine
+from autometa_cli.scheduling.triggers import Finding, Oddity
 
 if TYPE_CHECKING:
     from autometa_cli.chain.contracts import Workflow
@@ -19,9 +19,14 @@ MOST_LINES = 50
 
 
 class Oddities:
-    """What is odd about the workflows of a mirror."""
+    """What is odd about the workflows of a mirror.
 
-    def __init__(self) -> None:
+    Args:
+        examine: what is odd about a workflow's trigger, or None.
+    """
+
+    def __init__(self, examine: Callable[[Workflow], Finding | None]) -> None:
+        self._examine = examine
         self._findings: dict[int, Finding] = {}
         self._faults: set[int] = set()
 
@@ -29,14 +34,15 @@ class Oddities:
         """Take in what is new or has changed since the last look; report what was not reported before."""
         lines = []
         for workflow in changed:
-            finding = examine(workflow.trigger_type, workflow.trigger_data)
+            finding = self._examine(workflow)
             if finding is None:
                 self._findings.pop(workflow.id, None)
             elif self._findings.get(workflow.id) != finding:
                 self._findings[workflow.id] = finding
                 effect = "it is never executed" if finding.blocks else "it is executed all the same"
                 lines.append(f"workflow {workflow.id}: {finding.text}; {effect}")
-        for id in self._findings.keys() - mirror.workflows.keys() - mirror.faults.keys():
+        gone = [id for id in self._findings if id not in mirror.workflows and id not in mirror.faults]
+        for id in gone:
             del self._findings[id]
         for id in mirror.faults.keys() - self._faults:
             lines.append(f"workflow {id} cannot be read, so it is not executed: {mirror.faults[id]}")

@@ -29,6 +29,7 @@ class Pass:
         next_due: the earliest next run after `now`, seconds since 1970.
         trouble: why nothing was enqueued although the chain and Redis answer, or "".
         seconds: that it took.
+        leading: it may enqueue; False: another scheduler does, and nothing is counted as due.
     """
 
     block: int
@@ -49,6 +50,7 @@ class Pass:
     requeued: int = 0
     promoted: int = 0
     seconds: float = 0.0
+    leading: bool = True
 
     @property
     def eventful(self) -> bool:
@@ -57,7 +59,7 @@ class Pass:
 
     def sentence(self) -> str:
         """For people, in one line."""
-        parts = [f"{self.due} due"]
+        parts = [f"{self.due} due"] if self.leading else ["another scheduler queues what is due"]
         for count, what in (
             (self.enqueued, "queued now"),
             (self.already, "on their way"),
@@ -69,7 +71,9 @@ class Pass:
             if count:
                 parts.append(f"{count} {what}")
         ahead = "" if self.next_due is None else f"; next due in {duration(self.next_due - self.now)}"
-        return f"block {self.block}, {self.active} active of {self.workflows} workflows: {', '.join(parts)}{ahead}"
+        role = "" if self.leading else "standing by; "
+        registry = f"{self.active} active of {self.workflows} workflows"
+        return f"{role}block {self.block}, {registry}: {', '.join(parts)}{ahead}"
 
     def document(self) -> dict[str, Any]:
         """As JSON; a date beyond what others can read is a text."""
