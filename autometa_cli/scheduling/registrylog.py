@@ -17,6 +17,9 @@ _log = logging.getLogger(__name__)
 
 _NAMES = ("WorkflowCreated", "WorkflowUpdated", "WorkflowPaused", "WorkflowResumed", "WorkflowDeleted")
 
+#: After so many requests that were not refused, one may span more blocks again.
+_GROW_AFTER = 50
+
 
 class RegistryLog:
     """Reads the registry's events.
@@ -29,6 +32,7 @@ class RegistryLog:
     def __init__(self, registry: str, most: int) -> None:
         self._address = registry
         self._most = self._range = max(1, most)
+        self._accepted = 0
         self._topics = [interface("WorkflowRegistry").events[name].topic for name in _NAMES]
 
     async def between(self, view: View, first: int, last: int) -> list[Log]:
@@ -47,10 +51,13 @@ class RegistryLog:
                 if until == first:
                     raise
                 self._range = max(1, (until - first + 1) // 2)
+                self._accepted = 0
                 _log.info("%s; asking for %d blocks at a time", fault.message, self._range)
                 continue
             first = until + 1
-            self._range = min(self._most, self._range * 2)
+            self._accepted += 1
+            if self._accepted % _GROW_AFTER == 0:
+                self._range = min(self._most, self._range * 2)
         return found
 
     async def _read(self, view: View, first: int, last: int) -> list[Log]:
