@@ -6,7 +6,7 @@ by the client: a lost reply means that the element may have moved, which only th
 
 Behind Sentinel and in a Cluster these are plain clients, too, of the one server that holds the queue: all keys of a
 queue are in one slot (`jobs.keys`). Each new connection asks where that server is (`jobs.locator`). redis-py's
-RedisCluster cannot put scripts into a pipeline, and was measured at a fifth of the speed on the same Cluster
+RedisCluster cannot put scripts into a pipeline, and was measured at a third of the speed on the same Cluster
 (benchmarks/redis_clients.py); nor would its silent redirections do: a queue on another server is another run.
 """
 

@@ -116,14 +116,11 @@ class ClusterNodes:
 
     async def _ask(self, place: Place) -> dict[tuple[int, int], list[Place]]:
         async with _client(place, self._address, self._address.login) as client:
-            # A node that does not know its own address gives none: it is the one that we asked.
-            slots = await client.execute_command("CLUSTER SLOTS", current_host=place[0])
+            rows = await client.execute_command("CLUSTER SLOTS")
+        # A node that does not know its own address gives none: it is the one that we asked.
         return {
-            bounds: [
-                (host, int(port))
-                for host, port in (nodes["primary"][:2], *(r[:2] for r in nodes["replicas"]))
-            ]
-            for bounds, nodes in slots.items()
+            (int(low), int(high)): [((host or b"").decode() or place[0], int(port)) for host, port, *_ in nodes]
+            for low, high, *nodes in rows
         }
 
 
