@@ -91,11 +91,16 @@ class HttpPrices:
         }
 
     async def _refresh(self, wanted: set[str]) -> None:
-        while not wanted <= self._found.keys() or self._clock() - self._read_at >= self._kept:
-            if self._reading is None or self._reading.done():
-                self._wanted |= wanted
-                self._reading = asyncio.create_task(self._read(frozenset(self._wanted)))
+        if wanted <= self._found.keys() and self._clock() - self._read_at < self._kept:
+            return
+        while self._reading is not None and not self._reading.done():
+            shared = wanted <= self._wanted
             await asyncio.shield(self._reading)
+            if shared:
+                return
+        self._wanted |= wanted
+        self._reading = asyncio.create_task(self._read(frozenset(self._wanted)))
+        await asyncio.shield(self._reading)
 
     async def _read(self, ids: frozenset[str]) -> None:
         ordered, found = sorted(ids), {}
@@ -118,7 +123,7 @@ class HttpPrices:
         try:
             timeout = aiohttp.ClientTimeout(total=self._timeout)
             async with (
-                aiohttp.ClientSession(timeout=timeout, trust_env=True) as session,
+                aiohttp.ClientSession(timeout=timeout) as session,
                 session.get(self._url, params=query, headers=headers, allow_redirects=False) as response,
             ):
                 if response.status != 200:

@@ -38,7 +38,8 @@ async def one_pass(network: LiveNetwork, **settings: str) -> Pass:
 async def working(stage: Stage, **settings: str) -> AsyncIterator[Hand]:
     """A worker that evaluates triggers by the same settings."""
     configured = stage.network.settings(**{**DEFAULTS, **settings})
-    async with stage.hired(triggers=Triggers.of(configured), **settings) as hand:
+    given: dict[str, Any] = dict(settings)
+    async with stage.hired(triggers=Triggers.of(configured), **given) as hand:
         yield hand
 
 

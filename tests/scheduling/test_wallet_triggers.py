@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 import pytest
@@ -207,7 +208,8 @@ def test_several_transfers_of_one_transaction_have_ordinals(network: LiveNetwork
             ):
                 await stage.queue.push([job_json(workflow, event={**event, "ordinal": ordinal})])
                 async with working(stage):
-                    await stage.until(lambda n=number + 1: _closed(stage, id, n), "the job to be skipped")
+                    closed = partial(_closed, stage, id, number + 1)
+                    await stage.until(closed, "the job to be skipped")
                 assert all(reason in record.text for record in await stage.records())
             await stage.queue.push([job_json(workflow)])
             async with working(stage):
