@@ -69,6 +69,18 @@ class Cluster:
         for node in self.nodes:
             wait_for(partial(self._knows, node, primaries=3), "everybody to know of the replica")
 
+    def begin_move(self, source: Node, target: Node) -> None:
+        """The queue's slot is to move; no key has yet."""
+        target.client.execute_command("CLUSTER", "SETSLOT", self.slot, "IMPORTING", self.id_of(source))
+        source.client.execute_command("CLUSTER", "SETSLOT", self.slot, "MIGRATING", self.id_of(target))
+
+    def finish_move(self, source: Node, target: Node) -> None:
+        """All its keys move, and then it does, as redis-cli --cluster reshard has it."""
+        while names := source.client.execute_command("CLUSTER", "GETKEYSINSLOT", self.slot, 100):
+            source.client.execute_command("MIGRATE", HOST, target.port, "", 0, 5000, "KEYS", *names)
+        for node in (target, source, *self.nodes[:3]):
+            node.client.execute_command("CLUSTER", "SETSLOT", self.slot, "NODE", self.id_of(target))
+
     def _knows(self, node: Node, primaries: int) -> bool:
         rows = self.table(node)
         return len(rows) == 4 and sum("master" in row["flags"] for row in rows) == primaries and self.up(node)

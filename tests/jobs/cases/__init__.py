@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Callable
 
 from autometa_cli.jobs.queue import Claim
@@ -57,3 +59,7 @@ def taken(desk: Desk, next_run: int = 100) -> bytes:
     desk.worker("ann")
     desk.push(desk.payload(next_run))
     return desk.take("ann")
+
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")  # registers its cases
