@@ -178,8 +178,9 @@ class JobWorker:
                 self.house.redis_failed(error)
                 await self._nap(1.0)
                 continue
-            for raw in raws:
-                self._handle(self._intake.take(raw))
+            in_time = self.house.in_order and not self._stopping.is_set()
+            for raw in raws if in_time else reversed(raws):  # given back one by one to the head of the queue
+                self._handle(self._intake.take(raw) if in_time else self._queue.retreat(self.id, raw))
         await asyncio.Event().wait()
 
     async def _audit(self) -> None:
@@ -209,7 +210,7 @@ class JobWorker:
                 head = await heads.fresh()
                 self.house.look(head, tracker)
                 now = (head.number, head.final_number)
-                if len(tracker) and (now != last or loop.time() - ticked > 5.0):
+                if len(tracker) and (now != last or loop.time() - ticked > min(5.0, tracker.rebroadcast_after)):
                     await tracker.tick(head)
                     last, ticked = now, loop.time()
             except Exception as error:

@@ -150,6 +150,9 @@ class Intake:
     async def _execute(self, claim: Claim, workflow: Workflow | None, head: Head) -> None:
         self.keys.add(claim.key)
         try:
+            if not self._house.in_order:
+                await self._release(claim, Refusal("queued", "trouble", self._house.summary()))
+                return
             result = await self._executor.execute_workflow(claim, workflow, head)
         except (RpcUnreachable, RpcFault) as error:
             await self._rpc_failed(error, claim)
