@@ -12,7 +12,7 @@ import typer
 
 from autometa_cli.commands.context import JsonOption, State, begin, examples, single_command
 from autometa_cli.commands.help import COMMON_PANEL
-from autometa_cli.errors import AutometaError, UsageProblem
+from autometa_cli.errors import AutometaError, ExitCode, UsageProblem
 from autometa_cli.interrupts import ending_like_ctrl_c
 
 if TYPE_CHECKING:
@@ -66,10 +66,10 @@ def demo(
         _say_how_to_go_on(state, done)
     if not done.ok:
         what = "the chain does not agree with what was expected:" if done.verdict.failures else "trouble:"
-        raise AutometaError(
-            "\n  ".join([what, *done.verdict.failures, *done.troubles]),
-            "" if keep else "autometa demo --keep leaves everything there to look at",
-        )
+        text = "\n  ".join([what, *done.verdict.failures, *done.troubles])
+        hint = "" if keep else "autometa demo --keep leaves everything there to look at"
+        state.console.error(AutometaError(text, hint))  # to stderr: the result is on stdout already
+        raise typer.Exit(ExitCode.FAILED)
     state.console.success(summary.headline(done))
 
 

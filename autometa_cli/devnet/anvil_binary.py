@@ -252,6 +252,7 @@ def _run_npm(npm: list[str], package: str, into: Path) -> None:
 
 def _npm_environment() -> dict[str, str]:
     environment = dict(os.environ)
+    environment["NODE_DISABLE_COMPILE_CACHE"] = "1"  # npm would leave one in the folder for temporary files
     # Node knows only the authorities that it was built with; this system may trust another, of a proxy.
     trusted = next(
         (path for path in (os.environ.get("SSL_CERT_FILE"), *CA_BUNDLES) if path and Path(path).is_file()),

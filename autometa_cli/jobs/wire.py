@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
+import builtins
 import ssl
 from collections.abc import Callable
 from typing import Any
 
 import redis.exceptions as rex
-from redis.asyncio.connection import Connection, UnixDomainSocketConnection
+from redis.asyncio.connection import AbstractConnection, Connection, UnixDomainSocketConnection
 
 from autometa_cli.jobs.address import Place
 from autometa_cli.jobs.faults import in_script
 
 
-class TcpConnection(Connection):
+class _Cancellable(AbstractConnection):
+    """Whoever cancels a task that sends, ends it.
+
+    redis-py sends in `asyncio.wait_for`, which before Python 3.12 forgets a cancellation that comes when the bytes
+    have just left; measured, every fifth one was lost: Ctrl-C, or a worker that was to leave.
+    """
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        """Send within the socket's timeout. Raises redis.exceptions.TimeoutError, ConnectionError."""
+        seconds, self.socket_timeout = self.socket_timeout, None
+        try:
+            async with asyncio.timeout(seconds):
+                await super().send_packed_command(command, check_health)
+        except builtins.TimeoutError:
+            raise rex.TimeoutError("Timeout writing to socket") from None
+        finally:
+            self.socket_timeout = seconds
+
+
+class TcpConnection(_Cancellable, Connection):
     """TCP, with TLS where there is a context. redis-py's own TLS connections each read all certificates again."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, **options: Any) -> None:
@@ -65,7 +86,7 @@ class ServerConnection(TcpConnection):
             raise
 
 
-class SocketConnection(UnixDomainSocketConnection):
+class SocketConnection(_Cancellable, UnixDomainSocketConnection):
     """The same over a Unix socket."""
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
