@@ -55,6 +55,7 @@ COMMANDS = {
     "wallet": Command("wallet", "Show the addresses and balances of the configured keys.", CHAIN),
     "contracts": Command("contracts", "Deploy and wire the three contracts.", SETUP),
     "devnet": Command("devnet", "Start and stop a local chain with everything on it.", SETUP),
+    "bench": Command("bench", "Measure the parts of the system on this machine.", SETUP),
     "config": Command("config", "Show and check the configuration.", SETUP),
 }
 

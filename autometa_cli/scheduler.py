@@ -122,6 +122,10 @@ class Scheduler:
         _log.info("stopped after %(passes)d passes, %(failed)d of them failed; %(enqueued)d queued", totals)
         return totals
 
+    async def keep(self) -> None:
+        """Keep the mirror in Redis for the next start, where it changed."""
+        await self._upkeep.keep()
+
     async def run_once(self) -> Pass:
         """One pass: enqueue what is due, push again what was lost, promote what was delayed.
 

@@ -1,0 +1,1 @@
+"""Measurements on a chain and a Redis of one's own; `autometa bench` shows them."""
