@@ -19,6 +19,7 @@ from autometa_cli.commands.sending import contract_address
 from autometa_cli.commands.workflowchange import CONTRACT, change_workflow, own_workflow
 from autometa_cli.commands.workflowedit import create, update
 from autometa_cli.commands.workflowoptions import parse_id, parse_start, parse_trigger_type
+from autometa_cli.commands.workflowsimulate import simulate
 from autometa_cli.commands.workflowview import (
     deposit_in_words,
     policy_of,
@@ -158,6 +159,8 @@ app.command(
         "autometa workflow create --transfer $TO --amount 0.1 --every 1d",
         "autometa workflow create --token $TOKEN --to $TO --amount 5 --start +1h",
         "autometa workflow create --call $TARGET --data 0xd09de08a --every 15m",
+        "autometa workflow create --transfer $TO --amount 1 --price DOT --above 5",
+        "autometa workflow create --transfer $TO --amount 1 --on-transfer in",
     ),
 )(create)
 app.command(
@@ -168,6 +171,14 @@ app.command(
         "autometa workflow update 12 --transfer $TO --amount 0.2 --dry-run",
     ),
 )(update)
+
+app.command(
+    "simulate",
+    epilog=examples(
+        "autometa workflow simulate 12",
+        "autometa workflow simulate 12 --as $WORKER --json | jq .verdict",
+    ),
+)(simulate)
 
 
 @app.command("pause", epilog=examples("autometa workflow pause 12", "autometa workflow pause 12 --dry-run"))

@@ -35,6 +35,20 @@ from autometa_cli.commands.workflowoptions import (
     parse_trigger_type,
     token_action,
 )
+from autometa_cli.commands.workflowtrigger import (
+    PRICE,
+    WALLET,
+    AboveOption,
+    BelowOption,
+    MinOption,
+    OfOption,
+    OnTransferOption,
+    PriceOption,
+    PriceWish,
+    TransferWish,
+    parse_trigger_wish,
+    transfer_trigger,
+)
 from autometa_cli.errors import AutometaError, UsageProblem
 
 if TYPE_CHECKING:
@@ -53,6 +67,12 @@ def create(
     call: CallOption = None,
     value: ValueOption = None,
     data: DataOption = None,
+    price: PriceOption = None,
+    above: AboveOption = None,
+    below: BelowOption = None,
+    on_transfer: OnTransferOption = None,
+    of: OfOption = None,
+    least: MinOption = None,
     every: EveryOption = None,
     once: OnceOption = False,
     start: StartOption = None,
@@ -68,8 +88,9 @@ def create(
 
     Signed with OWNER_PRIVATE_KEY (or its other forms), whose address owns
     it. It runs at --start (else now), and again --every so often; without
-    that once. What it pays comes out of what the ActionExecutor contract
-    holds. Without --gas-budget its owner is charged nothing.
+    that once. With --price or --on-transfer it waits for that, too. What it
+    pays comes out of what the ActionExecutor contract holds. Without
+    --gas-budget its owner is charged nothing.
     """
     state = begin(as_json, env_file)
     wanted = parse_action(
@@ -88,9 +109,20 @@ def create(
     interval = parse_schedule(every, once) or 0
     parse_start(start, 0)
     budget = parse_amount(gas_budget, "--gas-budget") if gas_budget is not None else 0
+    wish = parse_trigger_wish(
+        price=price,
+        above=above,
+        below=below,
+        on_transfer=on_transfer,
+        of=of,
+        least=least,
+        others=trigger_type is not None or trigger_data is not None,
+    )
     kind = parse_trigger_type(trigger_type) if trigger_type is not None else TIME
     given = parse_trigger_data(trigger_data) if trigger_data is not None else None
-    if given is None and kind != TIME:
+    if isinstance(wish, PriceWish):
+        kind, given = PRICE, wish.data
+    elif wish is None and given is None and kind != TIME:
         raise UsageProblem("--trigger-data is missing", "only a time trigger can do without")
 
     async def act(owner: Owner, view: View) -> Done:
@@ -99,9 +131,12 @@ def create(
         action = await token_action(wanted, view) if isinstance(wanted, TokenWish) else wanted
         now = view.block.timestamp
         next_run = parse_start(start or "now", now) or 0
+        trigger = _time_trigger(next_run, interval) if given is None else given
+        if isinstance(wish, TransferWish):
+            trigger = await transfer_trigger(wish, owner.account.address, view)
         draft = Draft(
-            trigger_type=kind,
-            trigger_data=_time_trigger(next_run, interval) if given is None else given,
+            trigger_type=WALLET if isinstance(wish, TransferWish) else kind,
+            trigger_data=trigger,
             action_type=action[0] if action else 0,
             action_data=action,
             next_run=next_run,

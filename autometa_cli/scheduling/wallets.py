@@ -203,3 +203,23 @@ def _trigger(workflow: Workflow) -> WalletTrigger | None:
 
 async def _genesis(view: View) -> str:
     return Block.parse(await view.request("eth_getBlockByNumber", ("0x0", False))).hash
+
+
+async def newest_event(final: View, workflow: Workflow, first: int) -> Event | None:
+    """The newest transfer from block `first` to the final one that fires a workflow. Raises as `token_transfers`."""
+    trigger = _trigger(workflow)
+    if trigger is None:
+        return None
+    last = final.block.number
+    wallet = frozenset({trigger.watched or workflow.owner.lower()})
+    if trigger.token is None:
+        transfers = await native_transfers(final, wallet, first, last)
+    else:
+        watch = Watch(frozenset({trigger.token}), wallet, wallet, frozenset())
+        transfers = await token_transfers(final, watch, first, last)
+    fire = [each for each in transfers if each.fires(trigger, workflow.owner)]
+    if not fire:
+        return None
+    newest = fire[-1]
+    ordinal = sum(each.tx == newest.tx for each in fire) - 1
+    return Event(newest.tx, None if trigger.token is None else ordinal, newest.block)
