@@ -1,0 +1,1 @@
+"""What survives when workers are killed, Redis restarts and the wire misbehaves."""
