@@ -86,6 +86,7 @@ class Triggers:
     def __init__(self, prices: PriceBook | None = None, events: WalletEvents | None = None) -> None:
         self._prices = prices or PriceBook()
         self._events = events
+        self._trouble = ""
         self._quotes: tuple[View | None, int, dict[str, Price | Unusable]] = (None, 0, {})
 
     @classmethod
@@ -133,7 +134,9 @@ class Triggers:
             try:
                 await self._events.follow(final)
             except (RpcFault, RpcUnreachable) as error:  # must not stop the other triggers
-                _log.warning("transfers cannot be read, so wallet events wait: %s", error.message)
+                self._say(f"transfers cannot be read, so wallet events wait: {error.message}")
+            else:
+                self._say("")
         symbols = {
             trigger.symbol
             for workflow in due
@@ -142,6 +145,13 @@ class Triggers:
         }
         quotes = await self._prices.quote(symbols, view, now) if symbols else {}
         self._quotes = (view, now, quotes)
+
+    def _say(self, trouble: str) -> None:
+        if trouble and not self._trouble:
+            _log.warning("%s", trouble)
+        elif self._trouble and not trouble:
+            _log.info("transfers are read again")
+        self._trouble = trouble
 
     def event(self, workflow: Workflow) -> Event | None:
         """The transfer that a workflow with a wallet trigger runs for next."""
