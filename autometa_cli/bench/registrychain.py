@@ -12,7 +12,7 @@ from autometa_cli.devnet.node import AnvilProcess
 
 _MAKER = "0x00000000000000000000000000000000000be4c4"
 #: Workflows in one transaction; a block's gas limit is raised to fit them.
-_AT_ONCE = 2000
+_AT_ONCE = 5000
 _GAS_EACH = 400_000
 _ACTION = encode_action(NativeTransfer("0x00000000000000000000000000000000000a11ce", 1))
 _SECONDS = 300.0
@@ -41,14 +41,23 @@ class RegistryChain:
     def add_multicall3(self) -> str:
         """Put Multicall3 where public networks have it; its address."""
         code = self.anvil.request(
-            "eth_call", {"data": "0x" + interface("Multicall3").deploy_data().hex()}, "latest"
+            "eth_call",
+            {"data": "0x" + interface("Multicall3").deploy_data().hex()},
+            "latest",
+            timeout=_SECONDS,
         )
-        self.anvil.request("anvil_setCode", MOONBEAM_MULTICALL3, code)
+        self.anvil.request("anvil_setCode", MOONBEAM_MULTICALL3, code, timeout=_SECONDS)
         return MOONBEAM_MULTICALL3
+
+    def mine(self, blocks: int = 1) -> None:
+        """Mine blocks; with a large registry that takes its time."""
+        self.anvil.request("anvil_mine", hex(blocks), timeout=_SECONDS)
 
     def now(self) -> int:
         """The newest block's timestamp, seconds since 1970."""
-        return int(self.anvil.request("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+        return int(
+            self.anvil.request("eth_getBlockByNumber", "latest", False, timeout=_SECONDS)["timestamp"], 16
+        )
 
     def grow(self, size: int, next_run: int) -> None:
         """Make workflows until there are `size`, due at `next_run` and a second later each."""

@@ -109,7 +109,7 @@ class _Measurement:
         chain, far = self._chain, self._chain.now() + 10**9
         self._say(f"{size:,} workflows: creating")
         await asyncio.to_thread(chain.grow, size, far)
-        chain.anvil.mine(8)
+        await asyncio.to_thread(chain.mine, 8)
         settings = self._settings(size)
         self._say(f"{size:,} workflows: first pass")
         gc.collect()
@@ -121,7 +121,7 @@ class _Measurement:
             memory = _resident()
             polls, requests = [], 0
             for _ in range(_POLLS):
-                chain.anvil.mine()
+                await asyncio.to_thread(chain.mine)
                 seconds, requests = await self._timed(scheduler)
                 polls.append(seconds)
             await scheduler.keep()
@@ -141,7 +141,7 @@ class _Measurement:
             await queue.redis.delete(queue.keys.mirror(settings.chain_id, chain.registry))
             many, many_requests = await self._multicall(rpc)
             plain = await self._plain(rpc, size)
-            await queue.redis.flushall()
+            await queue.redis.flushdb()
         return Scan(
             workflows=size,
             first=first,

@@ -14,10 +14,17 @@ if TYPE_CHECKING:
     import asyncio
 
     from autometa_cli.scheduling.passes import Pass
+    from autometa_cli.scheduling.preview import Preview
 
 
 def scheduler(
     once: Annotated[bool, typer.Option("--once", help="Make one pass, say what it did, and leave.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Say what one pass would queue, and why not the others; change nothing."
+        ),
+    ] = False,
     poll_interval: Annotated[
         float | None,
         typer.Option(
@@ -35,16 +42,21 @@ def scheduler(
     Runs until it is told to stop. While the chain or Redis is away it
     says so and tries again. SIGTERM or Ctrl-C: it finishes the pass it is
     at and leaves with 0; a second one: it leaves at once with 130. Nothing
-    is lost or queued twice either way, nor by running several of them.
+    is lost or queued twice either way, nor by running several of them:
+    one leads, the others stand by and take over within seconds.
 
     With --once it leaves with 5 where the chain or Redis does not answer,
     with 1 where it found reason to queue nothing (a clock that is wrong).
+    It does not wait for its turn to lead: a run is queued once whoever
+    finds it.
     """
     state = begin(as_json, env_file, POLL_INTERVAL=poll_interval)
     from autometa_cli.telemetry import logs
 
     logs.configure(state.settings.log_format, state.settings.log_level)
-    if once:
+    if dry_run:
+        _show_preview(state, state.run(_preview(state)))
+    elif once:
         _show(state, state.run(_once(state)))
     else:
         totals = serve(state, lambda stop: _run(state, stop))
@@ -60,7 +72,25 @@ async def _once(state: State) -> Pass:
     settings = state.settings
     settings.require("RPC_URLS", "REGISTRY_ADDRESS", "ACTIONEXECUTOR_ADDRESS")
     async with Rpc.of(settings) as rpc, JobQueue.of(settings) as queue:
-        return await Scheduler(settings, queue, rpc).run_once()
+        scheduler = Scheduler(settings, queue, rpc)
+        done = await scheduler.run_once()
+        await scheduler.keep()
+        return done
+
+
+async def _preview(state: State) -> Preview:
+    from autometa_cli.chain.rpc import Rpc
+    from autometa_cli.jobs.queue import JobQueue
+    from autometa_cli.scheduling.preview import preview
+
+    settings = state.settings
+    settings.require("RPC_URLS", "REGISTRY_ADDRESS", "ACTIONEXECUTOR_ADDRESS")
+    queue = JobQueue.of(settings)
+    try:
+        async with Rpc.of(settings) as rpc:
+            return await preview(settings, queue, rpc)
+    finally:
+        await queue.connections.close()
 
 
 async def _run(state: State, stop: asyncio.Event) -> dict[str, Any]:
@@ -99,6 +129,29 @@ def _show(state: State, done: Pass) -> None:
         raise typer.Exit(ExitCode.FAILED)
 
 
+def _show_preview(state: State, found: Preview) -> None:
+    verdicts = found.verdicts
+    state.console.result(
+        {
+            "block": found.block,
+            "now": found.now,
+            "trouble": found.trouble,
+            "workflows": [
+                {"workflow": each.workflow, "queue": each.queue and not found.trouble, "text": each.text}
+                for each in verdicts
+            ],
+        },
+        lambda: state.console.table(
+            ("workflow", "queued", "why"),
+            [(each.workflow, "yes" if each.queue else "no", each.text) for each in verdicts],
+            empty="no workflows",
+        ),
+    )
+    if found.trouble:
+        state.console.warn(f"nothing would be queued: {found.trouble}")
+        raise typer.Exit(ExitCode.FAILED)
+
+
 def _unusual(done: Pass) -> tuple[tuple[str, int], ...]:
     return (
         ("waiting for a final block", done.waiting),
@@ -121,6 +174,7 @@ app = single_command(
     epilog=examples(
         "autometa scheduler",
         "autometa scheduler --once --json | jq .enqueued",
+        "autometa scheduler --dry-run",
         "autometa --env-file .env.devnet scheduler --poll-interval 1",
     ),
 )

@@ -118,7 +118,8 @@ class WalletEvents:
             genesis=await _genesis(final),
             events=(),
         )
-        _log.info("transfers are followed from block %d on; earlier ones fire nothing", final.block.number)
+        level = logging.INFO if self._watched else logging.DEBUG
+        _log.log(level, "transfers are followed from block %d on; earlier ones fire nothing", final.block.number)
 
     def _watch(self) -> Watch:
         tokens, native = set(), set()

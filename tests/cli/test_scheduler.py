@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import redis
 
 from autometa_cli.devnet import anvil_binary
 from autometa_cli.devnet.node import AnvilProcess
@@ -238,3 +239,30 @@ def test_a_second_signal_ends_it_at_once(cli: Cli, network: LiveNetwork) -> None
     finally:
         hung.kill()
         hung.communicate()
+
+
+# -- the dry run --------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_says_why_and_changes_nothing(cli: Cli, network: LiveNetwork) -> None:
+    async def made() -> list[int]:
+        ids = await network.create_workflows(3, next_run=100)
+        await network.pause(ids[1])
+        await network.update(ids[2], next_run=network.now() + 7200)
+        ids.append(await network.create_workflow(trigger_type=2, trigger_data=b"garbage", next_run=100))
+        return ids
+
+    due, paused, later, odd = asyncio.run(made())
+
+    result = cli("scheduler", "--dry-run", "--json", env=network.environment())
+
+    assert (result.code, result.stderr) == (0, ""), result.stdout
+    told = {each["workflow"]: (each["queue"], each["text"]) for each in result.json["workflows"]}
+    assert told[due] == (True, "its run of 100 is due")
+    assert told[paused] == (False, "paused")
+    assert told[later][1].startswith("due in ")
+    assert not told[odd][0]
+    with redis.Redis.from_url(network.redis_url) as client:
+        assert client.keys("*") == []
+    cli("scheduler", "--once", env=network.environment())
+    assert "on its way: queued" in cli("scheduler", "--dry-run", env=network.environment()).stdout
