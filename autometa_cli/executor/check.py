@@ -124,7 +124,9 @@ def digest(workflow: Workflow | None) -> str:
         return ""
     parts = (
         workflow.owner.lower(),
+        workflow.trigger_data.hex(),
         workflow.action_data.hex(),
+        workflow.gas_budget,
         workflow.next_run,
         workflow.interval,
         workflow.active,
