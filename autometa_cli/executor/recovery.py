@@ -4,7 +4,8 @@ Bytes that the ledger does not remember may sit in any pool, waiting for a lower
 more than MAX_OPEN_NONCES past the finalized count, so once every nonce up to there is consumed in a finalized block,
 by a self-transfer or by the forgotten transaction itself, nothing unknown is left. What was executed meanwhile the
 chain tells: `nextRun` has moved, and the tracker finds forgotten attempts of records that it still knows by their
-event. Only "now" jobs leave no such trace; unsigned ones are buried as `uncertain`.
+event. Only "now" jobs leave no such trace; unsigned ones are buried as `uncertain`. A record that is bound counts as
+signed from then on, so that its nonce is judged, too, and not given back.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class Recovery:
         if await self._queue.redis.hget(k.epoch, f"window:{self._signer.address}") is None:
             consumed = await self._use_up()
             await scripts.call("recovery_window", [k.epoch], [self._signer.address, str(consumed)])
+        await self._doubt_bound()
         await self._bury_now_jobs()
         senders = sorted({self._signer.address, *await self._known_senders()})
         answer = await scripts.call("recovery_end", [k.epoch, k.seen], senders)
@@ -122,6 +124,12 @@ class Recovery:
             if not member.buried and member.fields.get("address"):
                 senders.add(member.fields["address"])
         return senders
+
+    async def _doubt_bound(self) -> None:
+        for name in await self._queue.redis.zrange(self._queue.keys.open, 0, -1):
+            record = await self._queue.record(name.decode())
+            if record and record.state == "bound" and record.kind != "noop":
+                await self._bury(self._queue.keys.pending, b"", record.job, record.key)
 
     async def _bury_now_jobs(self) -> None:
         k = self._queue.keys

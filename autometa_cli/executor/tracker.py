@@ -207,7 +207,7 @@ class Tracker:
             await self._settle(tracked, head)
         elif tracked.record.kind == "noop" and tracked.record.state == "bound":
             await self._cancel(tracked, head, "gap", unwanted=True)
-        elif tracked.record.state not in SIGNED_STATES:
+        elif tracked.record.state not in SIGNED_STATES or not tracked.record.attempts_sent:
             await self._refresh(tracked)
         elif nonce < counts.latest:
             await self._note_mined(tracked, head)

@@ -128,6 +128,13 @@ def _(desk: Desk) -> Act:
     return _bury_now(desk, "raw:1", raw, raw)
 
 
+@case("recovery_bury", "ok", "bound")
+def _(desk: Desk) -> Act:
+    claim = desk.bound(desk.worker("ann"))
+    _begin(desk)()
+    return _bury_now(desk, claim.key, b"", claim.job.raw)
+
+
 @case("recovery_bury", "already", "settled before")
 def _(desk: Desk) -> Act:
     claim = desk.signed(desk.worker("ann"), 0)
