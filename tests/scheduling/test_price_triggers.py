@@ -11,6 +11,7 @@ import pytest
 from autometa_cli.chain.encodings import PriceTrigger, encode_trigger, encode_trigger_json
 from tests.network import LiveNetwork
 from tests.scheduling.live import feed_says, scheduling, settle, states, working
+from tests.scheduling.test_prices import service
 from tests.working.stage import Stage, staged
 
 DOLLAR = 10**18
@@ -155,5 +156,49 @@ def test_a_job_whose_price_nobody_can_tell_waits_and_runs_later(network: LiveNet
                 await stage.hurry()
                 await stage.until(stage.settled([id]), "the run")
             await stage.assert_executed_once([id])
+
+    run(scenario())
+
+
+def test_a_price_service_decides_and_a_feed_stands_in_for_it(network: LiveNetwork) -> None:
+    async def scenario() -> None:
+        async with staged(network) as stage, service() as made:
+            settings = {
+                **feeds(network),
+                "PRICE_FEED_URL": made.url,
+                "PRICE_SOURCES": "http,chain",
+                "PRICE_SYMBOLS": str(stage.network.anvil.directory / "symbols.json"),
+            }
+            (stage.network.anvil.directory / "symbols.json").write_text('{"DEV": "dev-coin"}')
+            await feed_says(network, 100_000_000)
+            first = await price_workflow(stage, PriceTrigger("DEV", ">", 6 * DOLLAR))
+            made.body = {"dev-coin": {"usd": 6.5, "last_updated_at": network.now()}}
+            async with scheduling(network, **settings) as scheduler:
+                assert (await scheduler.run_once()).enqueued == 1
+            await settle(stage, [first], **settings)
+            await stage.assert_executed_once([first])
+
+            made.body = "out of order"
+            second = await price_workflow(stage, PriceTrigger("DEV", "<", 2 * DOLLAR))
+            async with scheduling(network, **settings) as scheduler:
+                assert (await scheduler.run_once()).labels[0].startswith(f"{second}@")
+            await settle(stage, [first, second], **settings)
+            await stage.assert_executed_once([first, second])
+
+    run(scenario())
+
+
+def test_without_any_source_nothing_is_queued_and_everybody_is_told(
+    network: LiveNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        async with staged(network) as stage, scheduling(network) as scheduler:
+            id = await price_workflow(stage, PriceTrigger("DEV", ">", 1))
+            for _ in range(2):
+                done = await scheduler.run_once()
+                assert (done.due, done.unsupported) == (0, 1)
+            told = [line.getMessage() for line in caplog.records if f"workflow {id}:" in line.getMessage()]
+            assert len(told) == 1
+            assert "PRICE_FEED_URL" in told[0]
 
     run(scenario())
