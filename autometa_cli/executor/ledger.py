@@ -6,21 +6,18 @@ docs/state-machine.md draws the states; the scripts in `jobs/scripts` are their 
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autometa_cli.jobs.record import Record, fees_json
+from autometa_cli.jobs.retention import CEASED_KEPT_SECONDS, HISTORY_LENGTH, SETTLED_KEPT_SECONDS
 from autometa_cli.jobs.script import Answer
 
 if TYPE_CHECKING:
     from autometa_cli.chain.fees import FeeQuote
     from autometa_cli.executor.head import Counts
     from autometa_cli.jobs.queue import Claim, JobQueue
-
-#: How long a settled or skipped record stays readable, seconds. The workflow's watermark stays for ever.
-SETTLED_KEPT_SECONDS = 30 * 24 * 3600
-#: About how many entries the history stream keeps.
-HISTORY_LENGTH = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +115,21 @@ class Ledger:
             sender: whose nonce it may be bound to.
             block: the finalized height that a `skipped` or `dead` was decided at.
             delay: seconds until a `delayed` one is pushed again.
-            hold: count this pause against MAX_HOLD.
+            hold: count this pause against MAX_HOLD; it is cut short at random (`_spread`).
         """
         o, k = claim.occurrence, self._keys
         if claim.bound:
             record = await self._queue.record(claim.key)
             sender = record.sender if record and record.sender else sender
+        kept = CEASED_KEPT_SECONDS if reason == "condition" else SETTLED_KEPT_SECONDS
         return await self._scripts.call(
             "release",
             [k.epoch, k.workers, k.occurrence(claim.key), k.workflow(o.chain, o.executor, o.workflow),
              k.freed(o.chain, sender), k.nonces(o.chain, sender), k.open, k.inflight(claim.worker), k.pending,
              k.delayed, k.dead, k.queued, k.history],
-            [claim.worker, claim.fence, claim.key, claim.envelope, to, reason, text, int(delay * 1000), block,
-             claim.element, SETTLED_KEPT_SECONDS, int(hold), HISTORY_LENGTH],
+            [claim.worker, claim.fence, claim.key, claim.envelope, to, reason, text,
+             int((_spread(delay) if hold else delay) * 1000), block,
+             claim.element, kept, int(hold), HISTORY_LENGTH],
         )  # fmt: skip
 
     async def settle(
@@ -138,7 +137,8 @@ class Ledger:
     ) -> Answer:
         """Close what a finalized block decided. `moved`: somebody else took the record, read it again."""
         k = self._keys
-        delay = self._retry_delay * (record.attempts + 1) if verdict in ("reverted", "refused") else 0
+        retried = verdict in ("reverted", "refused")
+        delay = _spread(self._retry_delay * (record.attempts + 1)) if retried else 0
         return await self._scripts.call(
             "settle",
             [k.epoch, k.occurrence(record.key), k.workflow(record.chain, record.executor, record.workflow),
@@ -194,6 +194,11 @@ class Ledger:
     async def open_keys(self) -> list[str]:
         """Keys of all records that hold a nonce, whoever holds them."""
         return [name.decode() for name in await self._queue.redis.zrange(self._keys.open, 0, -1)]
+
+
+def _spread(delay: float) -> float:
+    """A pause (s), up to a fifth shorter: what failed together does not come back together."""
+    return delay * random.uniform(0.8, 1.0)
 
 
 def broadcast_note(answer_class: str, text: str, endpoint: str) -> str:

@@ -20,6 +20,8 @@ from autometa_cli.units import UINT256_MAX, from_hex
 #: A payload larger than this is not read. Action data alone may have 24 KiB, twice that in hex.
 MAX_PAYLOAD_BYTES = 128 * 1024
 ENVELOPE_VERSION = b"v1"
+#: The newest `v` of a payload that is understood here; a payload without one has this.
+PAYLOAD_VERSION = 1
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _KEY = re.compile(r"[ !#-\[\]-~]{1,300}")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
@@ -72,6 +74,10 @@ def parse_job(raw: bytes) -> Job:
         BadJob: not JSON, not an object, or a field of the wrong type or size.
     """
     fields = _object(raw)
+    if fields.get("v") is not None and (version := _uint(fields, "v", least=1)) > PAYLOAD_VERSION:
+        raise BadJob(
+            f"v is {version}: a newer version of autometa wrote it, this one reads payloads up to {PAYLOAD_VERSION}"
+        )
     owner = fields.get("owner")
     owner = "" if owner is None else owner
     if not isinstance(owner, str) or (owner and not _ADDRESS.fullmatch(owner)):
@@ -195,6 +201,19 @@ def with_fields(raw: bytes, **fields: str | bool) -> bytes:
     lead = ",".join(f"{json.dumps(name)}:{json.dumps(value)}" for name, value in fields.items())
     rest = raw.lstrip()[1:]
     return b"{" + lead.encode() + (b"," if rest.strip() != b"}" else b"") + rest
+
+
+def renamed(raw: bytes, old: str, new: str) -> bytes:
+    """A payload that the ledger wrote a record key into (`for_list`, `with_fields`), with another; else as it is."""
+    field = b'"occurrence":%s', b'"occurrence": %s'
+    for form in field:
+        changed = raw.replace(form % json.dumps(old).encode(), form % json.dumps(new).encode(), 1)
+        try:
+            if changed != raw and parse_job(changed).occurrence == new:
+                return changed
+        except BadJob:
+            continue
+    return raw
 
 
 def envelope(id: str, key: str, raw: bytes) -> bytes:

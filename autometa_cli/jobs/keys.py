@@ -50,6 +50,13 @@ class Keys:
         """HASH open, last, gen, block, now_open (a blank behind each key): mutex and watermark of a workflow."""
         return self._name(f"workflow:{chain}:{executor.lower()}:{workflow}")
 
+    def workflow_of(self, key: str) -> str:
+        """The HASH of the workflow that a record key names; a name that nothing is stored under where it names none."""
+        parts = key.split(":")
+        if len(parts) != 5 or not parts[0].isdigit() or not parts[2].isdigit():
+            return self.workflow(0, "none", 0)
+        return self.workflow(int(parts[0]), parts[1], int(parts[2]))
+
     def sender(self, chain: int, address: str) -> str:
         """HASH next, final, genesis, blocked: the nonce counter of one key."""
         return self._name(f"sender:{chain}:{address.lower()}")

@@ -6,7 +6,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from autometa_cli.jobs import epoch, server
@@ -15,7 +15,9 @@ from autometa_cli.jobs.connection import BLOCK_SECONDS, Connections
 from autometa_cli.jobs.job import BadJob, Job, envelope, parse_job, with_fields
 from autometa_cli.jobs.keys import Keys
 from autometa_cli.jobs.occurrence import Occurrence
+from autometa_cli.jobs.pause import Pause, read_pause
 from autometa_cli.jobs.record import Record, read_record
+from autometa_cli.jobs.retention import HISTORY_LENGTH
 from autometa_cli.jobs.script import Answer, Scripts
 from autometa_cli.jobs.workers import Workers, element_for_list
 
@@ -208,10 +210,29 @@ class JobQueue:
 
     # -- pause ----------------------------------------------------------------------------------------
 
+    async def pause(self, reason: str, by: str, seconds: int | None = None) -> Pause:
+        """Let nobody claim, for so long or until `resume`. Workers hear of it with their next beat."""
+        pause = Pause(reason, by, await self.clock(), None)
+        await self.redis.set(self.keys.paused, pause.stored(), ex=seconds)
+        return pause if seconds is None else replace(pause, until=pause.since + seconds)
+
+    async def resume(self) -> Pause | None:
+        """End a pause; what it was, None where there was none."""
+        pause = await self.pausing()
+        return pause if await self.redis.delete(self.keys.paused) else None
+
+    async def pausing(self) -> Pause | None:
+        """The pause that is on."""
+        value = await self.redis.get(self.keys.paused)
+        if value is None:
+            return None
+        left = await self.redis.pttl(self.keys.paused)
+        return read_pause(value, await self.clock() + -(-left // 1000) if left > 0 else None)
+
     async def paused(self) -> str:
         """Why nobody claims, or ""."""
-        value = await self.redis.get(self.keys.paused)
-        return value.decode("utf-8", "replace") if value else ""
+        pause = await self.pausing()
+        return pause.text if pause else ""
 
     # -- once-only enqueue ----------------------------------------------------------------------------
 
@@ -333,10 +354,11 @@ class JobQueue:
         answer = await self.scripts.call(
             "adopt",
             [k.epoch, k.workers, k.inflight(worker), k.occurrence(now.key), k.occurrence(before.key),
-             k.workflow(now.chain, now.executor, now.workflow), k.queued, k.pending, k.dead],
+             k.workflow(now.chain, now.executor, now.workflow), k.queued, k.pending, k.dead,
+             k.history],
             [worker, job.raw, envelope(id, now.key, job.raw), now.key, id, now.kind, now.chain, now.executor,
              now.workflow, str(now.next_run), now.generation, seen.block, int(seen.final), seen.digest,
-             int(job.force), secrets.token_hex(8)],
+             int(job.force), secrets.token_hex(8), HISTORY_LENGTH],
         )  # fmt: skip
         if answer.word not in ("ok", "already"):
             return answer
@@ -372,7 +394,9 @@ class JobQueue:
         k = self.keys
         key = f"raw:{secrets.token_hex(8)}"
         await self.scripts.call(
-            "entomb", [k.epoch, k.inflight(worker), k.occurrence(key), k.dead], [raw, key, reason, text]
+            "entomb",
+            [k.epoch, k.inflight(worker), k.occurrence(key), k.dead, k.history],
+            [raw, key, reason, text, HISTORY_LENGTH],
         )
         return key
 
@@ -438,3 +462,7 @@ class JobQueue:
     async def record(self, key: str) -> Record | None:
         """One ledger record."""
         return read_record(key, await self.scripts.command("HGETALL", self.keys.occurrence(key)))
+
+    async def records(self, keys: Sequence[str]) -> list[Record | None]:
+        """Several, in one round trip."""
+        return list(await asyncio.gather(*(self.record(key) for key in keys)))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from autometa_cli.jobs.connection import Client
 from autometa_cli.jobs.job import BadJob, open_envelope, parse_job
 from autometa_cli.jobs.keys import Keys
+from autometa_cli.jobs.pause import read_pause
+from autometa_cli.jobs.retention import HISTORY_LENGTH
 from autometa_cli.jobs.script import Answer, Argument, Scripts
 
 #: Seconds between beats, and how old the last one may be before a reaper buries the worker.
@@ -20,6 +22,11 @@ DEAD_AFTER_SECONDS = 10.0
 TOMBSTONE_SECONDS = 24 * 3600
 #: The same of a worker that left in good order: its last claim was one block time away at most.
 LEFT_SECONDS = 60.0
+#: A job that so many workers died of while they were checking it, within so long, is buried as poison.
+POISON_AFTER = 3
+POISON_WITHIN_SECONDS = 72 * 3600
+#: Between two suspects' last chances, which they get one at a time: an innocent one shall not die with a guilty one.
+SUSPECT_APART_SECONDS = 5.0
 
 
 def new_worker_id() -> str:
@@ -60,9 +67,12 @@ class Workers:
     async def beat(self, worker: str, fields: Mapping[str, str]) -> Answer:
         """`ok` with now (ms) and the reason of a pause, or `gone`: stop, you were buried."""
         k = self._keys
-        return await self._scripts.call(
+        answer = await self._scripts.call(
             "beat", [k.epoch, k.workers, k.worker(worker), k.paused], [worker, *_flat(fields)]
         )
+        if answer.word != "ok" or not answer.rest[1]:
+            return answer
+        return answer._replace(rest=(answer.rest[0], read_pause(answer.rest[1].encode()).text))
 
     async def leave(self, worker: str) -> Answer:
         """A clean goodbye; `busy` while something is in flight."""
@@ -103,29 +113,35 @@ class Workers:
             elements: list[bytes] = await self._redis.lrange(inflight, 0, -1)
             if not member.buried:
                 await self._reap(member.id, None, dead_after)
+            suspects = 0
             for element in _newest_first(elements):
-                answer = await self._reap(member.id, element, dead_after)
+                answer = await self._reap(member.id, element, dead_after, apart=suspects + 1)
                 if answer.word == "alive":
                     break
                 moved += answer.word == "ok"
+                suspects += answer.rest[:1] == ("delayed",)
             watched = LEFT_SECONDS if member.left else TOMBSTONE_SECONDS
             if member.buried and not elements and member.beat_age > watched:
                 await self._redis.zrem(self._keys.workers, member.id)
                 await self._redis.delete(self._keys.worker(member.id))
         return moved
 
-    async def _reap(self, dead: str, element: bytes | None, dead_after: float) -> Answer:
-        """Hand on one element, or with None only bury the worker."""
+    async def _reap(self, dead: str, element: bytes | None, dead_after: float, *, apart: int = 1) -> Answer:
+        """Hand on one element, or with None only bury the worker. A suspect waits for `apart` steps."""
         k = self._keys
         opened = open_envelope(element or b"")
         id, key, raw = opened or ("", "", element or b"")
         args: list[Argument] = [
             dead, element or b"", key, element_for_list(id, key, raw), int(dead_after * 1000),
-            "bury" if element is None else "hand on",
+            "bury" if element is None else "hand on", POISON_AFTER, POISON_WITHIN_SECONDS * 1000,
+            int(apart * SUSPECT_APART_SECONDS * 1000), HISTORY_LENGTH,
         ]  # fmt: skip
         return await self._scripts.call(
-            "reap", [k.epoch, k.workers, k.inflight(dead), k.occurrence(key), k.pending, k.queued], args
-        )
+            "reap",
+            [k.epoch, k.workers, k.inflight(dead), k.occurrence(key), k.pending, k.queued,
+             k.workflow_of(key), k.delayed, k.dead, k.history],
+            args,
+        )  # fmt: skip
 
 
 def element_for_list(id: str, key: str, raw: bytes) -> bytes:

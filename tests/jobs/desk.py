@@ -15,6 +15,7 @@ import redis
 from autometa_cli.chain.fees import FeeQuote
 from autometa_cli.executor.head import Counts
 from autometa_cli.executor.ledger import Hold, Ledger
+from autometa_cli.jobs.deadletters import DeadLetters
 from autometa_cli.jobs.inspector import Inspector
 from autometa_cli.jobs.job import parse_job
 from autometa_cli.jobs.occurrence import Occurrence
@@ -70,6 +71,7 @@ class Desk:
         self.keys = self.queue.keys
         self.ledger = Ledger(self.queue, max_open_nonces=WINDOW, max_retries=3, retry_delay=0)
         self.inspector = Inspector(self.queue)
+        self.letters = DeadLetters(self.queue)
         self._numbers = itertools.count()
 
     def __enter__(self) -> Desk:

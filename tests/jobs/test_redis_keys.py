@@ -92,7 +92,12 @@ def used(valkey_desk: Desk) -> Desk:
     desk.do(desk.queue.clear())
     desk.enqueue(workflow=42)
     desk.push(desk.payload(workflow=43))
-    desk.redis.set(desk.keys.paused, "maintenance")
+    desk.do(desk.queue.pause("maintenance", "ann"))
+    desk.silence(desk.worker("zoe"))
+    desk.claim("zoe", workflow=50)
+    desk.reap()  # while it was being checked
+    for letter in desk.do(desk.inspector.dead(2)):
+        desk.do(desk.letters.drop(letter, "ann"))
     desk.lead("take", "ann")
     desk.do(desk.queue.workers.leave(desk.worker("bob")))
     desk.kill(desk.worker("eve"))

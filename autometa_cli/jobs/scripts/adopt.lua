@@ -1,10 +1,13 @@
 -- adopt(worker, raw, key): the claim. Replaces the raw element in the worker's in-flight list by an envelope
--- that names the record, and raises the record's fence.
+-- that names the record, and raises the record's fence. From here until bind or release it is `checking`: should its
+-- worker die meanwhile, that counts against the job (reap).
 --   KEYS[1] {q}:epoch  [2] {q}:workers ZSET  [3] {q}:inflight:<worker> LIST  [4] {q}:occurrence:<key> HASH
 --       [5] same of generation - 1  [6] {q}:workflow:… HASH  [7] {q}:queued ZSET  [8] q LIST  [9] {q}:dead ZSET
+--       [10] {q}:history STREAM
 --   ARGV[1] run  [2] worker  [3] raw  [4] envelope  [5] key  [6] id  [7] kind due|now  [8] chain  [9] executor
 --       [10] workflow  [11] nextRun  [12] generation  [13] block  [14] final 1|0  [15] digest  [16] force 1|0
 --       [17] token of this call: tells its repetition from a second element with the same bytes
+--       [18] history length
 --   answer  ok | already, with fence, st, sender, nonce · duplicate, st (element dropped) · twin (a second "now"
 --           job: buried as duplicate) · stale | unfinal (look at the chain again) · missing · gone (worker is
 --           buried; the element is back at the head) · recovery
@@ -39,6 +42,7 @@ elseif ARGV[7] == 'now' then
       'attempts', '0', 'reason', 'duplicate', 'text', 'a "now" job of this workflow is open: ' .. open,
       'block', ARGV[13], 'closed_at', now)
     redis.call('ZADD', KEYS[9], now, key)
+    tell(KEYS[10], ARGV[18], key, ARGV[10], 'dead', 'duplicate', ARGV[13], open)
     return {'twin', advance(), string.sub(open, 1, -2)}
   end
 else
@@ -60,6 +64,7 @@ if not st then
 end
 if st ~= 'bound' then redis.call('HSET', KEYS[4], 'st', 'claimed') end
 -- id and job as they stand in the envelope, which settle takes out of the list by them.
-redis.call('HSET', KEYS[4], 'holder', worker, 'claimed_at', now, 'claim', ARGV[17], 'id', ARGV[6], 'job', raw)
+redis.call('HSET', KEYS[4], 'holder', worker, 'claimed_at', now, 'claim', ARGV[17], 'id', ARGV[6], 'job', raw,
+  'checking', '1')
 local fence = text(redis.call('HINCRBY', KEYS[4], 'fence', 1))
 return {'ok', advance(), fence, st == 'bound' and 'bound' or 'claimed', r[4] or '', r[5] or ''}

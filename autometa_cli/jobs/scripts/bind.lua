@@ -54,6 +54,7 @@ if freed then redis.call('ZREM', KEYS[6], freed) else next_nonce = next_nonce + 
 redis.call('HSET', KEYS[5], 'next', text(next_nonce), 'final', text(final), 'genesis', ARGV[12])
 redis.call('HSET', KEYS[7], text(nonce), key)
 local now = text(now_ms())
+redis.call('HDEL', KEYS[3], 'checking')
 redis.call('HSET', KEYS[3], 'st', 'bound', 'sender', sender, 'nonce', text(nonce), 'n', '0',
   'bound_block', ARGV[10], 'bound_at', now)
 redis.call('HSET', KEYS[4], 'open', key)

@@ -90,6 +90,12 @@ local function drop_now(wf, key)
   if others == '' then redis.call('HDEL', wf, 'now_open') else redis.call('HSET', wf, 'now_open', others) end
 end
 
+-- A line of the history for what a script closes without a transaction. `reason` as in the record.
+local function tell(history, length, key, workflow, st, reason, block, words)
+  redis.call('XADD', history, 'MAXLEN', '~', length, '*', 'key', key, 'workflow', workflow, 'st', st,
+    'outcome', reason, 'tx', '', 'block', block, 'fee', '0', 'text', words)
+end
+
 -- Close an occurrence: the workflow's watermark moves, its places are free again.
 local function close(rec, wf, key, block)
   local r = redis.call('HMGET', rec, 'kind', 'nextRun', 'gen')
@@ -99,4 +105,16 @@ local function close(rec, wf, key, block)
   if not w[2] or tonumber(w[2]) < tonumber(block) then redis.call('HSET', wf, 'block', block) end
   if w[1] == key then redis.call('HDEL', wf, 'open') end
   drop_now(wf, key)
+end
+
+-- A record for an occurrence that comes on the list now.
+local function open_record(rec, key, raw, chain, executor, workflow, next_run, generation, digest, block, now)
+  redis.call('HSET', rec, 'kind', 'due', 'chain', chain, 'executor', executor, 'workflow', workflow,
+    'nextRun', next_run, 'gen', generation, 'digest', digest, 'id', key, 'job', raw,
+    'st', 'queued', 'holder', '', 'fence', '0', 'attempts', '0', 'queued_at', now, 'seen', block)
+end
+
+-- Whether the caller acts under a lease that another has by now ('' claims none).
+local function deposed(leader, token)
+  return (token or '') ~= '' and redis.call('HGET', leader, 'token') ~= token
 end

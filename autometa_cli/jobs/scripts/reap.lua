@@ -1,9 +1,14 @@
 -- reap(dead, element): hand on one element of a worker that stopped beating. The first call buries the worker.
 --   KEYS[1] {q}:epoch  [2] {q}:workers ZSET  [3] {q}:inflight:<dead> LIST  [4] {q}:occurrence:<key> HASH (any key when
 --       the element is raw)  [5] q LIST  [6] {q}:queued ZSET
+--       [7] {q}:workflow:… HASH (any key where the record has none)  [8] {q}:delayed ZSET  [9] {q}:dead ZSET
+--       [10] {q}:history STREAM
 --   ARGV[1] run  [2] dead worker  [3] element  [4] key, or '' for a raw element  [5] element to put on the list
 --       [6] dead after (ms)  [7] bury: only that, there is no element | hand on
---   answer  ok, with `queued`, `tracked` (signed), `dropped` (another's record) or `buried` · already · alive · recovery
+--       [8] deaths of workers that bury what they were checking  [9] within (ms)  [10] pause of a suspect before its
+--       last chance (ms), so that it runs apart from the others that were checked with it  [11] history length
+--   answer  ok, with `queued`, `tracked` (signed), `dropped` (another's record), `delayed` (a suspect), `poison` (dead)
+--           or `buried` (the worker) · already · alive · recovery
 if not guard() then return {'recovery', seq()} end
 local dead, element, key = ARGV[2], ARGV[3], ARGV[4]
 local score = tonumber(redis.call('ZSCORE', KEYS[2], dead) or '0')
@@ -23,7 +28,7 @@ if key == '' then
   redis.call('LPUSH', KEYS[5], element)
   return {'ok', advance(), 'queued'}
 end
-local r = redis.call('HMGET', KEYS[4], 'st', 'holder')
+local r = redis.call('HMGET', KEYS[4], 'st', 'holder', 'checking', 'recoveries', 'workflow', 'seen')
 if not r[1] then  -- its record is gone; whoever takes it makes another, or buries it
   redis.call('LPUSH', KEYS[5], ARGV[5])
   return {'ok', advance(), 'queued'}
@@ -31,6 +36,29 @@ end
 if r[2] ~= dead then return {'ok', advance(), 'dropped'} end
 redis.call('HSET', KEYS[4], 'holder', '')
 redis.call('HINCRBY', KEYS[4], 'fence', 1)
+redis.call('HDEL', KEYS[4], 'checking')
+if r[1] == 'claimed' and r[3] == '1' then
+  local times, count = text(now), 1
+  for time in string.gmatch(r[4] or '', '%d+') do
+    if now - tonumber(time) < tonumber(ARGV[9]) then times, count = time .. ' ' .. times, count + 1 end
+  end
+  redis.call('HSET', KEYS[4], 'recoveries', times)
+  if count >= tonumber(ARGV[8]) then
+    local block = r[6] or '0'
+    local words = text(count) .. ' workers died while they were checking it'
+    redis.call('HSET', KEYS[4], 'st', 'dead', 'reason', 'poison', 'text', words, 'block', block, 'closed_at', text(now))
+    close(KEYS[4], KEYS[7], key, block)
+    redis.call('ZADD', KEYS[9], text(now), key)
+    tell(KEYS[10], ARGV[11], key, r[5] or '', 'dead', 'poison', block, words)
+    return {'ok', advance(), 'poison'}
+  end
+  if count == tonumber(ARGV[8]) - 1 then
+    redis.call('HSET', KEYS[4], 'st', 'delayed', 'reason', 'suspect',
+      'text', text(count) .. ' workers died while they were checking it; it runs apart from the others')
+    redis.call('ZADD', KEYS[8], text(now + tonumber(ARGV[10])), key)
+    return {'ok', advance(), 'delayed'}
+  end
+end
 if r[1] == 'claimed' or r[1] == 'bound' then
   if r[1] == 'claimed' then redis.call('HSET', KEYS[4], 'st', 'queued') end
   redis.call('LPUSH', KEYS[5], ARGV[5])

@@ -26,6 +26,7 @@ if st == 'bound' then
   if redis.call('HGET', KEYS[4], 'open') == key then redis.call('HDEL', KEYS[4], 'open') end
 end
 local now = now_ms()
+redis.call('HDEL', KEYS[3], 'checking')
 redis.call('HSET', KEYS[3], 'st', to, 'holder', '', 'reason', ARGV[7], 'text', ARGV[8])
 redis.call('HINCRBY', KEYS[3], 'fence', 1)
 if to == 'queued' then
@@ -46,6 +47,7 @@ else
     redis.call('EXPIRE', KEYS[3], ARGV[12])
   end
   redis.call('XADD', KEYS[13], 'MAXLEN', '~', ARGV[14], '*', 'key', key, 'workflow', r[3] or '', 'st', to,
-    'outcome', ARGV[7], 'tx', '', 'block', ARGV[10], 'fee', '0', 'text', ARGV[8])
+    'outcome', ARGV[7], 'tx', '', 'block', ARGV[10], 'fee', '0', 'text', ARGV[8],
+    'event', redis.call('HGET', KEYS[3], 'event') or '')
 end
 return {'ok', advance()}

@@ -48,7 +48,10 @@ if ARGV[15] ~= '0' then
   local day = math.floor(now / 86400000)
   local gwei = #ARGV[15] > 9 and tonumber(string.sub(ARGV[15], 1, -10)) + 1 or 1
   redis.call('HINCRBY', KEYS[10], 'gas:' .. text(day), text(gwei))
-  redis.call('HDEL', KEYS[10], 'gas:' .. text(day - 2))
+  for _, field in ipairs(redis.call('HKEYS', KEYS[10])) do
+    local of = tonumber(string.match(field, '^gas:(%d+)$') or day)
+    if of < day - 1 then redis.call('HDEL', KEYS[10], field) end
+  end
 end
 if to == 'delayed' then
   -- The next binding counts its attempts from 0 again; what was sent stays readable in `spent` and history.
@@ -68,5 +71,6 @@ else
   end
 end
 redis.call('XADD', KEYS[7], 'MAXLEN', '~', ARGV[14], '*', 'key', key, 'workflow', r[8] or '', 'st', to,
-  'outcome', verdict, 'tx', ARGV[7], 'block', block, 'fee', ARGV[15], 'text', ARGV[12])
+  'outcome', verdict, 'tx', ARGV[7], 'block', block, 'fee', ARGV[15], 'text', ARGV[12],
+  'event', redis.call('HGET', KEYS[2], 'event') or '')
 return {'ok', advance(), to}

@@ -128,6 +128,29 @@ def _(desk: Desk) -> Act:
     return _reap(desk, desk.take("ann"), seconds=0)
 
 
+def _checked_to_death(desk: Desk, times: int, *, hours: int = 0) -> Act:
+    """A claimed record that so many workers died of already."""
+    claim = claimed(desk)
+    then = desk.now_ms() - hours * 3_600_000
+    desk.redis.hset(desk.keys.occurrence(claim.key), "recoveries", " ".join([str(then)] * times))
+    return _reap(desk, claim.envelope)
+
+
+@case("reap", "ok", "a suspect")
+def _(desk: Desk) -> Act:
+    return _checked_to_death(desk, 1)
+
+
+@case("reap", "ok", "poison")
+def _(desk: Desk) -> Act:
+    return _checked_to_death(desk, 2)
+
+
+@case("reap", "ok", "suspected long ago")
+def _(desk: Desk) -> Act:
+    return _checked_to_death(desk, 2, hours=73)
+
+
 @case("reap", "already", "element")
 def _(desk: Desk) -> Act:
     desk.worker("ann")

@@ -1,0 +1,92 @@
+"""What an operator does with dead letters: try one again, or give it up. Never while its bytes may still be mined."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from autometa_cli.jobs.job import BadJob, parse_job, renamed
+from autometa_cli.jobs.record import Record
+from autometa_cli.jobs.retention import HISTORY_LENGTH, SETTLED_KEPT_SECONDS
+from autometa_cli.jobs.script import Answer
+from autometa_cli.jobs.workers import element_for_list
+
+if TYPE_CHECKING:
+    from autometa_cli.jobs.queue import JobQueue
+
+#: Dead letters that are read at a time.
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which records are meant; "" and None stand for any.
+
+    Attributes:
+        reason: the code that a record waits or died for, or a part of its words.
+    """
+
+    workflow: int | None = None
+    reason: str = ""
+
+    def fits(self, record: Record) -> bool:
+        """Whether this one is."""
+        if self.workflow is not None and record.workflow != self.workflow:
+            return False
+        return not self.reason or record.reason == self.reason or self.reason.lower() in record.text.lower()
+
+
+class DeadLetters:
+    """The dead letters of one queue."""
+
+    def __init__(self, queue: JobQueue) -> None:
+        self._queue = queue
+
+    async def select(self, wanted: Wanted) -> AsyncIterator[Record]:
+        """Those that are there now, the oldest first, a page at a time; the caller may retry or drop each."""
+        redis, keys = self._queue.redis, self._queue.keys
+        end = (await self._queue.clock() + 1) * 1000
+        offset = 0
+        while names := await redis.zrangebyscore(keys.dead, "-inf", end, offset, _PAGE):
+            for record in await self._queue.records([name.decode("utf-8", "replace") for name in names]):
+                if record is not None and wanted.fits(record):
+                    yield record
+            # What was taken out of this page lets the next one come nearer.
+            scores = await redis.zmscore(keys.dead, names)
+            offset += sum(score is not None for score in scores)
+
+    async def retry(self, record: Record, by: str) -> Answer:
+        """Put one back on the list (see `dead_retry.lua`); `ok` carries the key that it goes by now."""
+        k, key, following = self._queue.keys, record.key, record.key
+        if record.kind == "due":
+            following = record.occurrence.at_generation(record.generation + 1).key
+            id = following if record.id == key else record.id
+            element = element_for_list(id, following, renamed(record.job, key, following))
+        elif key.startswith("raw:"):
+            element = record.job
+        else:
+            element = element_for_list(record.id, key, record.job)
+        return await self._queue.scripts.call(
+            "dead_retry",
+            [k.epoch, k.occurrence(key), k.occurrence(following), k.workflow_of(key), k.dead, k.open, k.pending,
+             k.queued, k.history],
+            [key, following, record.kind, element, int(_forced(record.job)), SETTLED_KEPT_SECONDS, HISTORY_LENGTH,
+             f"by {by}; it was {record.reason}: {record.text}"],
+        )  # fmt: skip
+
+    async def drop(self, record: Record, by: str) -> Answer:
+        """Give one up (see `dead_drop.lua`)."""
+        k = self._queue.keys
+        return await self._queue.scripts.call(
+            "dead_drop",
+            [k.epoch, k.occurrence(record.key), k.workflow_of(record.key), k.dead, k.open, k.history],
+            [record.key, SETTLED_KEPT_SECONDS, HISTORY_LENGTH, f"by {by}; {record.text}"],
+        )
+
+
+def _forced(raw: bytes) -> bool:
+    try:
+        return parse_job(raw).force
+    except BadJob:
+        return False

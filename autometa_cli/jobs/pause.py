@@ -1,0 +1,48 @@
+"""The operator's pause: why nobody claims jobs, who said so, and when."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from autometa_cli import foreignjson
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A pause of the whole queue. Times are seconds since 1970 by Redis's clock.
+
+    Attributes:
+        by: who paused it, "" where nobody knows.
+        since: 0 where nobody knows.
+        until: when it ends by itself.
+    """
+
+    reason: str
+    by: str
+    since: int
+    until: int | None
+
+    @property
+    def text(self) -> str:
+        """In words, never empty."""
+        return self.reason or (f"paused by {self.by}" if self.by else "paused")
+
+    def stored(self) -> bytes:
+        """How it stands in Redis; `until` is the key's own end."""
+        return json.dumps({"reason": self.reason, "by": self.by, "since": self.since}).encode()
+
+
+def read_pause(stored: bytes, until: int | None = None) -> Pause:
+    """A pause as it stands in Redis; what is not ours (`redis-cli SET … maintenance`) is the reason itself."""
+    text = stored.decode("utf-8", "replace")
+    try:
+        value: Any = foreignjson.loads(text)
+        found = (value["reason"], value["by"], value["since"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        found = (text, "", 0)
+    reason, by, since = found
+    if not (isinstance(reason, str) and isinstance(by, str) and isinstance(since, int)):
+        return Pause(text, "", 0, until)
+    return Pause(reason, by, since, until)
