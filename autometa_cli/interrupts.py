@@ -15,8 +15,15 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @contextmanager
 def ending_like_ctrl_c() -> Iterator[None]:
     """A closed terminal or a `kill` ends what is being done as Ctrl-C does (KeyboardInterrupt), to be cleaned up."""
-    # By way of Ctrl-C itself: an event loop has a handler of its own for that, and ends in good order.
-    with _handlers(SIGNALS[1:], lambda *_: signal.raise_signal(signal.SIGINT)):
+
+    def end(number: int, frame: Any) -> None:
+        if callable(signal.getsignal(signal.SIGINT)):
+            # By way of Ctrl-C itself: an event loop has a handler of its own for that, and ends in good order.
+            signal.raise_signal(signal.SIGINT)
+        else:
+            signal.default_int_handler(number, frame)  # Ctrl-C is ignored: in the background of a script
+
+    with _handlers(SIGNALS[1:], end):
         yield
 
 

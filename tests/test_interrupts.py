@@ -91,3 +91,15 @@ def test_what_nohup_ignores_stays_ignored() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "on\n"
+
+
+def test_in_the_background_of_a_script_a_kill_still_ends_it() -> None:
+    code = (
+        "import os, signal; from autometa_cli.interrupts import *\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "try:\n"
+        "    with ending_like_ctrl_c():\n        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "except KeyboardInterrupt:\n    print('ended')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "ended\n"

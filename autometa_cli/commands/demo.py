@@ -49,13 +49,13 @@ def demo(
     chain's program (anvil). Nothing is left running or on disk.
     """
     state = begin(as_json, env_file)
-    state.console.status("A chain, a queue, a scheduler and a worker on this machine")
-    if state.env_file is not None and not keep:
-        raise UsageProblem(
-            "the demo makes its own settings and reads none",
-            "leave --env-file out; with --keep it says where to write them",
-        )
     with ending_like_ctrl_c():
+        state.console.status("A chain, a queue, a scheduler and a worker on this machine")
+        if state.env_file is not None and not keep:
+            raise UsageProblem(
+                "the demo makes its own settings and reads none",
+                "leave --env-file out; with --keep it says where to write them",
+            )
         from autometa_cli.demo import summary
         from autometa_cli.demo.play import play
 

@@ -210,7 +210,9 @@ def _npm_of_wheel() -> list[str] | None:
 
 def _npm_answers(npm: list[str]) -> bool:
     try:
-        done = subprocess.run([*npm, "--version"], capture_output=True, timeout=30, check=False)
+        done = subprocess.run(
+            [*npm, "--version"], capture_output=True, timeout=30, env=_npm_environment(), check=False
+        )
     except (OSError, subprocess.SubprocessError):
         return False
     return done.returncode == 0
