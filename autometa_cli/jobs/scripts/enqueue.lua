@@ -10,7 +10,7 @@
 --           stale (the mirror is older than what is known) | unfinal | dead | gap |
 --           deposed (another scheduler leads now) | spent (the event was taken, or another came on top of it) | recovery
 if not guard() then return {'recovery', seq()} end
-if (ARGV[12] or '') ~= '' and redis.call('HGET', KEYS[7], 'token') ~= ARGV[12] then return {'deposed', seq(), ''} end
+if deposed(KEYS[7], ARGV[12]) then return {'deposed', seq(), ''} end
 local function already(st)
   if st ~= '' and not closed(st) then return {'already', seq(), st, ''} end
   local following, w = tonumber(ARGV[10]) + 1, redis.call('HMGET', KEYS[5], 'last', 'gen')
@@ -30,10 +30,7 @@ local event = ARGV[13] or ''
 if event ~= '' and redis.call('HGET', KEYS[8], ARGV[8]) ~= event then return {'spent', seq(), ''} end
 local now = text(now_ms())
 redis.call('RPUSH', KEYS[2], ARGV[3])
-redis.call('HSET', KEYS[3], 'kind', 'due', 'chain', ARGV[6], 'executor', ARGV[7], 'workflow', ARGV[8],
-  'nextRun', ARGV[9], 'gen', ARGV[10], 'digest', ARGV[11], 'id', ARGV[2], 'job', ARGV[3],
-  'st', 'queued', 'holder', '', 'fence', '0', 'attempts', '0', 'queued_at', now,
-  'seen', ARGV[4])
+open_record(KEYS[3], ARGV[2], ARGV[3], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11], ARGV[4], now)
 redis.call('ZADD', KEYS[6], now, ARGV[2])
 if event ~= '' then
   redis.call('HDEL', KEYS[8], ARGV[8])

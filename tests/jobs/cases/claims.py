@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from autometa_cli.jobs.enqueue import enqueue_many
+from autometa_cli.jobs.occurrence import Occurrence
 from tests.jobs.cases import CASES, Act, case, recovery, taken
 from tests.jobs.desk import CHAIN, EXECUTOR, Desk
 
@@ -68,6 +70,37 @@ def _(desk: Desk) -> Act:
         ],
         [key, b"{}", 10, 1, CHAIN, EXECUTOR, 1, "100", 2, "d"],
     )
+
+
+def _many(desk: Desk, *next_runs: int, block: int = 10, leader: str = "") -> Act:
+    wanted = [
+        (Occurrence(CHAIN, EXECUTOR, 1, next_run), desk.payload(next_run), "d") for next_run in next_runs
+    ]
+    return lambda: desk.do(enqueue_many(desk.queue, wanted, block=block, final=True, leader=leader))
+
+
+def _enqueue_many(desk: Desk) -> Act:
+    return _many(desk, 100, 200, 100)
+
+
+CASES["enqueue_many", "ok", ""] = _enqueue_many
+recovery("enqueue_many", _enqueue_many)
+
+
+@case("enqueue_many", "already")
+def _(desk: Desk) -> Act:
+    desk.settle(desk.signed(desk.worker("ann"), next_run=50).key, block=20)
+    desk.enqueue(100, block=30)
+    desk.enqueue(200, block=30)
+    return _many(desk, 100, 200, 300, block=19)
+
+
+@case("enqueue_many", "deposed")
+def _(desk: Desk) -> Act:
+    token = desk.lead("take", "ann").rest[0]
+    desk.lead("leave", "ann")
+    desk.lead("take", "bob")
+    return _many(desk, 100, leader=token)
 
 
 @case("enqueue", "deposed")
