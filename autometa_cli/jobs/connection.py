@@ -99,7 +99,7 @@ class Connections:
             raise rex.NoPermissionError(
                 f"INFO, which tells that Redis restarted ({error})", status_code=error.status_code
             ) from None
-        if server.get("redis_mode") == "sentinel":
+        if "sentinel" in (server.get("redis_mode"), server.get("server_mode")):
             raise Misconfigured(
                 "this is a Sentinel", "REDIS_URL for Sentinels is redis+sentinel://host:port/service"
             )

@@ -57,8 +57,13 @@ class Sentinels:
         found = [answer for answer in answers if isinstance(answer, _Seen)]
         if found:
             return max(found, key=lambda seen: seen.epoch).place
-        for answer in answers:
-            if isinstance(answer, rex.ResponseError) and "no such master" in str(answer).lower():
+        for place, answer in zip(self._address.hosts, answers, strict=True):
+            says = str(answer).lower() if isinstance(answer, rex.ResponseError) else ""
+            if "unknown command" in says:
+                raise Misconfigured(
+                    f"{_shown(place)} is no Sentinel", "write redis://host:port/0 as REDIS_URL"
+                )
+            if "no such master" in says:
                 raise Misconfigured(
                     f"the Sentinels know no service {self._address.service!r}",
                     "REDIS_URL is redis+sentinel://host:port,host:port/service",
@@ -119,7 +124,9 @@ class ClusterNodes:
             rows = await client.execute_command("CLUSTER SLOTS")
         # A node that does not know its own address gives none: it is the one that we asked.
         return {
-            (int(low), int(high)): [((host or b"").decode() or place[0], int(port)) for host, port, *_ in nodes]
+            (int(low), int(high)): [
+                ((host or b"").decode() or place[0], int(port)) for host, port, *_ in nodes
+            ]
             for low, high, *nodes in rows
         }
 

@@ -110,6 +110,15 @@ class Node(ValkeyProcess):
         """host:port."""
         return f"{HOST}:{self.port}"
 
+    def lead(self) -> None:
+        """Be a primary."""
+        self.client.replicaof("NO", "ONE")
+
+    def follow(self, primary: Node) -> None:
+        """Be a replica, and have everything that the primary has."""
+        self.client.replicaof(HOST, primary.port)
+        wait_for(lambda: self.client.info("replication").get("master_link_status") == "up", "the replica")
+
     def cut_off(self) -> None:
         """A replica that gets nothing from its primary any more. (A frozen one finds all in its socket later.)"""
         self.client.config_set("masterauth", "the primary knows no password")
@@ -150,7 +159,7 @@ class SentinelProcess(Server):
                     f"port {self.port}",
                     f"sentinel monitor {SERVICE} {HOST} {self.watched} {self.quorum}",
                     f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}",
-                    f"sentinel failover-timeout {SERVICE} 6000",
+                    f"sentinel failover-timeout {SERVICE} 1500",
                     *self.lines,
                     "",
                 )
@@ -178,10 +187,11 @@ class SentinelProcess(Server):
 
 
 class Pair:
-    """A primary, its replica, and three Sentinels, two of which have to agree."""
+    """A primary, its replica, and Sentinels, two of which have to agree."""
 
-    def __init__(self, directory: Path, binary: Path | None) -> None:
+    def __init__(self, directory: Path, binary: Path | None, sentinels: int = 3) -> None:
         self._stack = ExitStack()
+        self._count = sentinels
         options = {"repl-diskless-sync-delay": "0", "repl-ping-replica-period": "1"}
         self.first = Node(directory / "first", binary, options)
         self.nodes = [self.first]
@@ -201,7 +211,7 @@ class Pair:
             wait_for(
                 lambda: self.second.client.info("replication")["master_link_status"] == "up", "the replica"
             )
-            for number in range(3):
+            for number in range(self._count):
                 sentinel = SentinelProcess(
                     self._directory / f"sentinel{number}", self._binary, self.first.port
                 )
@@ -221,7 +231,7 @@ class Pair:
 
     def _knows_all(self, sentinel: SentinelProcess) -> bool:
         state = sentinel.client.sentinel_master(SERVICE)
-        return bool(state["num-other-sentinels"] == 2 and state["num-slaves"] == 1)
+        return bool(state["num-other-sentinels"] == self._count - 1 and state["num-slaves"] == 1)
 
     @property
     def url(self) -> str:
@@ -240,13 +250,6 @@ class Pair:
     def other(self) -> Node:
         """The one that is not the primary."""
         return next(node for node in self.nodes if node is not self.primary)
-
-    def failed_over(self, from_: Node) -> Node:
-        """Wait until another one is primary, and says so itself."""
-        wait_for(
-            lambda: self.primary is not from_ and self.primary.client.role()[0] == b"master", "the failover"
-        )
-        return self.primary
 
 
 def start(server: Server, stack: ExitStack) -> None:
