@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 import pytest
 
 from autometa_cli.chain.encodings import WalletTrigger, encode_trigger, encode_trigger_json
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.networks import checksum
+from autometa_cli.chain.rpc import Rpc
 from autometa_cli.jobs.job import job_json
+from autometa_cli.jobs.queue import JobQueue
+from autometa_cli.scheduler import Scheduler
+from tests.chain.loopback import Gateway, bad
 from tests.network import LiveNetwork
 from tests.scheduling.live import one_pass, scheduling, settle, states, token, working
 from tests.working.stage import Stage, staged
@@ -224,3 +230,78 @@ def test_several_transfers_of_one_transaction_have_ordinals(network: LiveNetwork
 
 async def _closed(stage: Stage, id: int, count: int) -> bool:
     return [state for _, state, _ in await states(stage, id)].count("skipped") == count
+
+
+def _refusing(widest: Callable[[], int]) -> Callable[[Any, Any], Any]:
+    """A chain's endpoint that answers no question about transfers in more blocks than this."""
+    transfer = interface("IERC20").events["Transfer"].topic
+
+    def refuse(body: Any, answer: Any) -> Any:
+        calls, answers = (body, answer) if isinstance(body, list) else ([body], [answer])
+        for number, call in enumerate(calls):
+            if call["method"] != "eth_getLogs" or call["params"][0].get("topics", [""])[0] != transfer:
+                continue
+            criteria = call["params"][0]
+            if int(criteria["toBlock"], 16) - int(criteria["fromBlock"], 16) + 1 > widest():
+                answers[number] = bad(call, -32005, "query returned more than 10000 results")
+        return answers if isinstance(body, list) else answers[0]
+
+    return refuse
+
+
+@asynccontextmanager
+async def behind(network: LiveNetwork, gateway: Gateway) -> AsyncIterator[Scheduler]:
+    async with Rpc([gateway.url], chain_id=network.info.chain_id) as rpc:
+        queue = JobQueue(network.redis_url)
+        try:
+            yield Scheduler(network.settings(CONFIRMATIONS="1"), queue, rpc)
+        finally:
+            await queue.connections.close()
+
+
+def test_an_endpoint_that_answers_short_ranges_only(network: LiveNetwork) -> None:
+    async def scenario() -> None:
+        test_token = network.info.test_contracts["TestToken"].lower()
+        await token(network, "admin", "mint", network.accounts["admin"].address, 1000)
+        async with (
+            staged(network) as stage,
+            Gateway(network.rpc_url, _refusing(lambda: 3)) as gateway,
+            behind(network, gateway) as scheduler,
+        ):
+            id = await watching(stage, WalletTrigger("incoming", test_token, WALLET))
+            assert (await scheduler.run_once()).enqueued == 0
+            network.anvil.mine(11)
+            await token(network, "admin", "transfer", WALLET, 5)
+            network.anvil.mine(12)
+            assert (await scheduler.run_once()).enqueued == 1
+            await settle(stage, [id])
+
+    run(scenario())
+
+
+def test_transfers_that_cannot_be_read_stop_no_other_trigger_and_are_not_lost(
+    network: LiveNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        test_token = network.info.test_contracts["TestToken"].lower()
+        await token(network, "admin", "mint", network.accounts["admin"].address, 1000)
+        widest = 1000
+        async with (
+            staged(network) as stage,
+            Gateway(network.rpc_url, _refusing(lambda: widest)) as gateway,
+            behind(network, gateway) as scheduler,
+        ):
+            id = await watching(stage, WalletTrigger("incoming", test_token, WALLET))
+            await scheduler.run_once()
+            widest = 0
+            await token(network, "admin", "transfer", WALLET, 5)
+            (timed,) = await stage.made(1)
+            assert [label.split("@")[0] for label in (await scheduler.run_once()).labels] == [str(timed)]
+            assert (await scheduler.run_once()).enqueued == 0
+            told = [line for line in caplog.records if "transfers cannot be read" in line.getMessage()]
+            assert len(told) == 1
+            widest = 1000
+            assert [label.split("@")[0] for label in (await scheduler.run_once()).labels] == [str(id)]
+            await settle(stage, [id, timed])
+
+    run(scenario())
