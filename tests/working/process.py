@@ -16,6 +16,7 @@ from tests.network import LiveNetwork
 from tests.working.stage import DEFAULTS
 
 _READY = " ready: "
+_START_SECONDS = 25.0
 
 
 class WorkerProcess:
@@ -26,6 +27,7 @@ class WorkerProcess:
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._log = directory / f"worker-{len(list(directory.iterdir()))}.log"
+        self._started = time.monotonic()
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         variables = {**DEFAULTS, "WORKER_PRIVATE_KEY": network.accounts[key].private_key, **settings}
         with self._log.open("wb") as log:
@@ -44,10 +46,11 @@ class WorkerProcess:
         return self._log.read_text(errors="replace")
 
     def ready(self) -> bool:
-        """It has registered and takes jobs. Fails where it ended instead."""
+        """It has registered and takes jobs. Fails where it does not come to that."""
         if _READY in self.output:
             return True
         assert self.process.poll() is None, self.output
+        assert time.monotonic() < self._started + _START_SECONDS, self.output
         return False
 
     def signal(self, number: signal.Signals) -> None:
