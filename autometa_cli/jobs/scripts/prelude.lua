@@ -118,15 +118,3 @@ end
 local function deposed(leader, token)
   return (token or '') ~= '' and redis.call('HGET', leader, 'token') ~= token
 end
-
--- A record for an occurrence that comes on the list now.
-local function open_record(rec, key, raw, chain, executor, workflow, next_run, generation, digest, block, now)
-  redis.call('HSET', rec, 'kind', 'due', 'chain', chain, 'executor', executor, 'workflow', workflow,
-    'nextRun', next_run, 'gen', generation, 'digest', digest, 'id', key, 'job', raw,
-    'st', 'queued', 'holder', '', 'fence', '0', 'attempts', '0', 'queued_at', now, 'seen', block)
-end
-
--- Whether the caller acts under a lease that another has by now ('' claims none).
-local function deposed(leader, token)
-  return (token or '') ~= '' and redis.call('HGET', leader, 'token') ~= token
-end
