@@ -123,7 +123,8 @@ class Scheduler:
         return totals
 
     async def keep(self) -> None:
-        """Keep the mirror in Redis for the next start, where it changed."""
+        """What `run` does between passes: keep the mirror in Redis for the next start, where it changed."""
+        self._upkeep.settle()
         await self._upkeep.keep()
 
     async def run_once(self) -> Pass:

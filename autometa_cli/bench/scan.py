@@ -119,12 +119,12 @@ class _Measurement:
             first, first_requests = await self._timed(scheduler)
             gc.collect()
             memory = _resident()
+            await scheduler.keep()
             polls, requests = [], 0
             for _ in range(_POLLS):
                 await asyncio.to_thread(chain.mine)
                 seconds, requests = await self._timed(scheduler)
                 polls.append(seconds)
-            await scheduler.keep()
             self._say(f"{size:,} workflows: {min(_DUE, size):,} due at once")
             count = min(_DUE, size)
             await asyncio.to_thread(chain.set_due, 1, count, 1000)
@@ -135,6 +135,7 @@ class _Measurement:
                 raise RuntimeError(f"{done.enqueued} of {count} were queued")
             await asyncio.to_thread(chain.set_due, 1, count, far)
             del scheduler
+            gc.unfreeze()
             gc.collect()
             self._say(f"{size:,} workflows: resuming, Multicall3, the plain loop")
             resume, _ = await self._timed(Scheduler(settings, queue, rpc))
