@@ -157,7 +157,7 @@ def _unusual(done: Pass) -> tuple[tuple[str, int], ...]:
         ("waiting for a final block", done.waiting),
         ("halted by a dead letter", len(done.halted)),
         ("trigger not readable", done.unreadable),
-        ("trigger not supported", done.unsupported),
+        ("no source of its price", done.unsupported),
         ("lost and queued again", done.requeued),
         ("retries queued", done.promoted),
     )

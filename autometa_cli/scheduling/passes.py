@@ -23,7 +23,7 @@ class Pass:
         waiting: of these, closed before at this same next run; they wait for a final block to show it again.
         halted: of these, the ids of those in the dead-letter list, which stops them until somebody acts.
         unreadable: active workflows whose trigger cannot be read (time triggers run all the same).
-        unsupported: active workflows whose trigger this version does not evaluate.
+        unsupported: active workflows that go by a price which no configured source can tell.
         requeued: records that said queued but stood in no list, pushed again.
         promoted: delayed jobs whose time came, put on the list.
         next_due: the earliest next run after `now`, seconds since 1970.

@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 class Oddity(Enum):
-    """Why a workflow's trigger needs somebody's attention."""
+    """Why a workflow's trigger needs somebody's attention: nobody can read it, or no source tells its price."""
 
     UNREADABLE = "unreadable"
     UNSUPPORTED = "unsupported"
