@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -12,6 +13,8 @@ import redis.exceptions as rex
 from autometa_cli.errors import AutometaError, ConfigError, RedisUnreachable
 from autometa_cli.secrets import redact_url
 
+#: How redis-py and asyncio say that the other side hung up.
+_CLOSED = ("Connection lost", "Connection closed by server")
 _ACL_HINT = "docs/redis.md has the ACL line with everything that is needed"
 
 
@@ -50,7 +53,12 @@ def explain(error: BaseException, url: str) -> AutometaError:
     """What an exception of redis-py means, as `redis_errors` raises it."""
     where = f"Redis at {redact_url(url)}"
     first = (str(error).splitlines() or [type(error).__name__])[0][:200]
-    for found in (_settings(error, where, first), _state(error, where), _connection(error, where, first)):
+    tls = url.lower().startswith("rediss:") or bool(re.search(r"[?&]ssl=(true|1|yes)\b", url, re.IGNORECASE))
+    for found in (
+        _settings(error, where, first),
+        _state(error, where),
+        _connection(error, where, first, tls=tls),
+    ):
         if found is not None:
             return found
     if "WRONGTYPE" in first:
@@ -115,7 +123,7 @@ def _state(error: BaseException, where: str) -> AutometaError | None:
     return None
 
 
-def _connection(error: BaseException, where: str, first: str) -> AutometaError | None:
+def _connection(error: BaseException, where: str, first: str, *, tls: bool) -> AutometaError | None:
     """Redis does not answer, or what answers is something else."""
     if isinstance(error, rex.InvalidResponse):
         return RedisUnreachable(
@@ -136,9 +144,19 @@ def _connection(error: BaseException, where: str, first: str) -> AutometaError |
             return RedisUnreachable(f"{where}: that host name is not known", "check REDIS_URL")
     if isinstance(error, NotOurPrimary):
         return RedisUnreachable(f"{where}: {first}", "a failover may be under way; try again in a moment")
-    return RedisUnreachable(
-        f"{where} does not answer: {first}", "is it running? REDIS_URL sets where it is looked for"
-    )
+    hint = "is it running? REDIS_URL sets where it is looked for"
+    if isinstance(error, rex.TimeoutError):
+        hint += "; does that port speak TLS?" if tls else ""
+    elif any(isinstance(cause, ConnectionResetError | BrokenPipeError) for cause in _causes(error)) or any(
+        words in first for words in _CLOSED
+    ):
+        first = "it closed the connection"
+        hint += (
+            "; it may want another certificate of ours (ssl_certfile, ssl_keyfile)"
+            if tls
+            else "; a port that wants TLS needs rediss://"
+        )
+    return RedisUnreachable(f"{where} does not answer: {first}", hint)
 
 
 def _tls(error: ssl.SSLError, where: str) -> AutometaError:
