@@ -166,7 +166,7 @@ def _install(package: str, home: Path, binary: Path, notify: Notify) -> None:
     if not candidates:
         raise AnvilMissing(
             "anvil, the local chain, is not installed, and there is no npm to install it with",
-            f"pip install 'autometa[devnet]', or install Foundry or Node.js, or {_BY_PATH}",
+            f"in autometa's source: pip install '.[devnet]'; or install Foundry or Node.js, or {_BY_PATH}",
         )
     notify(f"Installing anvil ({package}) with npm into {home}")
     staging = Path(tempfile.mkdtemp(prefix="anvil-", dir=home.parent))

