@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autometa_cli.commands import queueops
 from autometa_cli.commands.context import (
     EnvFileOption,
     JsonOption,
-    State,
     YesOption,
     begin,
     command_group,
     examples,
+)
+from autometa_cli.commands.queueask import (
+    CountOption,
+    OffsetOption,
+    ReasonOption,
+    WorkflowOption,
+    ask,
+    wanted,
 )
 from autometa_cli.commands.queuepush import EPILOG, push
 from autometa_cli.commands.queueview import (
@@ -28,6 +35,8 @@ from autometa_cli.commands.queueview import (
     held_table,
     job_document,
     job_table,
+    pause_document,
+    pause_words,
     record_document,
     record_rows,
 )
@@ -35,36 +44,22 @@ from autometa_cli.errors import AutometaError
 from autometa_cli.times import utc
 
 if TYPE_CHECKING:
+    from autometa_cli.jobs.inspector import Counts
+    from autometa_cli.jobs.pause import Pause
     from autometa_cli.jobs.queue import JobQueue
     from autometa_cli.jobs.record import Record
-
-Result = TypeVar("Result")
-
-CountOption = Annotated[int, typer.Option("-n", "--count", min=1, max=100_000, help="How many.")]
-OffsetOption = Annotated[int, typer.Option("--offset", min=0, help="Leave out so many first.")]
 
 app = command_group(
     "See and change the queue of pending jobs.",
     epilog=examples("autometa queue stats", "autometa queue peek", "autometa queue push --workflow 7"),
 )
 dead = command_group(
-    "See the jobs that were given up, and why.",
-    epilog=examples("autometa queue dead list", "autometa queue dead show 7@1767225600"),
+    "See the jobs that were given up, and why; try them again, or drop them.",
+    epilog=examples("autometa queue dead list", "autometa queue dead retry 7@1767225600"),
 )
 app.command("push", epilog=EPILOG)(push)
 app.add_typer(dead, name="dead")
-
-
-def ask(state: State, work: Callable[[JobQueue], Awaitable[Result]]) -> Result:
-    """Do something with the configured queue. Raises RedisUnreachable, ConfigError."""
-    from autometa_cli.jobs.connection import redis_errors
-    from autometa_cli.jobs.queue import JobQueue
-
-    async def asked() -> Result:
-        async with redis_errors(state.settings.redis_url), JobQueue.of(state.settings) as queue:
-            return await work(queue)
-
-    return state.run(asked())
+queueops.register(app, dead)
 
 
 @app.command("len", epilog=examples("autometa queue len", "autometa queue len --json"))
@@ -156,16 +151,41 @@ def restore(as_json: JsonOption = False, env_file: EnvFileOption = None) -> None
     "stats", epilog=examples("autometa queue stats", "autometa queue stats --json | jq .oldest_seconds")
 )
 def stats(as_json: JsonOption = False, env_file: EnvFileOption = None) -> None:
-    """Count the jobs by where they stand."""
+    """Count the jobs by where they stand.
+
+    A workflow is halted when its latest run is a dead letter: it does
+    not run until that is retried, or its owner changes it.
+    """
     state = begin(as_json, env_file)
     from autometa_cli.jobs.inspector import Inspector
 
-    counts = ask(state, lambda queue: Inspector(queue).counts())
-    state.console.result(counts_document(counts), lambda: state.console.fields(counts_rows(counts)))
+    async def look(queue: JobQueue) -> tuple[Counts, dict[str, int], int, Pause | None]:
+        inspector = Inspector(queue)
+        counts = await inspector.counts()
+        return counts, await inspector.states(), await inspector.halted(), await queue.pausing()
+
+    counts, states, halted, pause = ask(state, look)
+    document = {
+        **counts_document(counts),
+        "halted_workflows": halted,
+        "states": states,
+        "pause": None if pause is None else pause_document(pause),
+    }
+    rows = [*counts_rows(counts), ("halted", f"{halted} workflows" if halted else 0)]
+    if pause is not None:
+        rows.append(("", pause_words(pause)))
+    state.console.result(document, lambda: state.console.fields(rows))
 
 
 @app.command("inflight", epilog=examples("autometa queue inflight", "autometa queue inflight --json"))
-def inflight(as_json: JsonOption = False, env_file: EnvFileOption = None) -> None:
+def inflight(
+    count: CountOption = 1000,
+    offset: OffsetOption = 0,
+    workflow: WorkflowOption = None,
+    reason: ReasonOption = None,
+    as_json: JsonOption = False,
+    env_file: EnvFileOption = None,
+) -> None:
     """Show what the workers hold: each job's state, nonce and transaction.
 
     A transaction whose worker is gone is in nobody's list; another worker
@@ -174,7 +194,8 @@ def inflight(as_json: JsonOption = False, env_file: EnvFileOption = None) -> Non
     state = begin(as_json, env_file)
     from autometa_cli.jobs.inspector import Inspector
 
-    held = ask(state, lambda queue: Inspector(queue).inflight())
+    chosen = wanted(workflow, reason)
+    held = ask(state, lambda queue: Inspector(queue).inflight(count, offset, chosen))
     state.console.result([held_document(one) for one in held], lambda: held_table(state, held))
 
 
@@ -182,6 +203,8 @@ def inflight(as_json: JsonOption = False, env_file: EnvFileOption = None) -> Non
 def delayed(
     count: CountOption = 100,
     offset: OffsetOption = 0,
+    workflow: WorkflowOption = None,
+    reason: ReasonOption = None,
     as_json: JsonOption = False,
     env_file: EnvFileOption = None,
 ) -> None:
@@ -193,8 +216,10 @@ def delayed(
     state = begin(as_json, env_file)
     from autometa_cli.jobs.inspector import Inspector
 
+    chosen = wanted(workflow, reason)
+
     async def look(queue: JobQueue) -> tuple[list[tuple[Record, int]], int]:
-        return await Inspector(queue).delayed(count, offset), await queue.clock()
+        return await Inspector(queue).delayed(count, offset, chosen), await queue.clock()
 
     rows, now = ask(state, look)
     state.console.result(
@@ -206,6 +231,8 @@ def delayed(
 def dead_list(
     count: CountOption = 100,
     offset: OffsetOption = 0,
+    workflow: WorkflowOption = None,
+    reason: ReasonOption = None,
     as_json: JsonOption = False,
     env_file: EnvFileOption = None,
 ) -> None:
@@ -213,8 +240,10 @@ def dead_list(
     state = begin(as_json, env_file)
     from autometa_cli.jobs.inspector import Inspector
 
+    chosen = wanted(workflow, reason)
+
     async def look(queue: JobQueue) -> tuple[list[Record], int]:
-        return await Inspector(queue).dead(count, offset), await queue.clock()
+        return await Inspector(queue).dead(count, offset, chosen), await queue.clock()
 
     records, now = ask(state, look)
     state.console.result(

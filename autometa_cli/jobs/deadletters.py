@@ -37,21 +37,26 @@ class Wanted:
         return not self.reason or record.reason == self.reason or self.reason.lower() in record.text.lower()
 
 
+#: Every record.
+ANY = Wanted()
+
+
 class DeadLetters:
     """The dead letters of one queue."""
 
     def __init__(self, queue: JobQueue) -> None:
         self._queue = queue
 
-    async def select(self, wanted: Wanted) -> AsyncIterator[Record]:
-        """Those that are there now, the oldest first, a page at a time; the caller may retry or drop each."""
+    async def select(self, wanted: Wanted) -> AsyncIterator[list[Record]]:
+        """Those that are there now, the oldest first, page by page; the caller may retry or drop a page's records
+        before it asks for the next."""
         redis, keys = self._queue.redis, self._queue.keys
         end = (await self._queue.clock() + 1) * 1000
         offset = 0
         while names := await redis.zrangebyscore(keys.dead, "-inf", end, offset, _PAGE):
-            for record in await self._queue.records([name.decode("utf-8", "replace") for name in names]):
-                if record is not None and wanted.fits(record):
-                    yield record
+            records = await self._queue.records([name.decode("utf-8", "replace") for name in names])
+            if found := [record for record in records if record is not None and wanted.fits(record)]:
+                yield found
             # What was taken out of this page lets the next one come nearer.
             scores = await redis.zmscore(keys.dead, names)
             offset += sum(score is not None for score in scores)

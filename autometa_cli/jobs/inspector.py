@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from autometa_cli.jobs.job import open_envelope
-from autometa_cli.jobs.occurrence import label
+from autometa_cli.jobs.deadletters import ANY, Wanted
+from autometa_cli.jobs.job import BadJob, open_envelope, parse_job
+from autometa_cli.jobs.occurrence import label, occurrence_named
 from autometa_cli.jobs.queue import JobQueue
 from autometa_cli.jobs.record import Record
 
@@ -53,6 +54,17 @@ class Held:
     record: Record | None
 
 
+def _fits(held: Held, wanted: Wanted) -> bool:
+    if held.record is not None:
+        return wanted.fits(held.record)
+    if wanted == ANY:
+        return True
+    try:
+        return not wanted.reason and parse_job(held.element).workflow == wanted.workflow
+    except BadJob:
+        return False
+
+
 class Inspector:
     """Read-only view of a queue, for commands, metrics and live views."""
 
@@ -85,28 +97,133 @@ class Inspector:
             oldest=max(0.0, (now - oldest[0][1]) / 1000) if oldest and pending else None,
         )
 
-    async def inflight(self) -> list[Held]:
-        """What workers hold, worker by worker, the latest claim of each first."""
+    async def inflight(self, count: int | None = None, offset: int = 0, wanted: Wanted = ANY) -> list[Held]:
+        """What workers hold, worker by worker, the latest claim of each first. What is not claimed yet is wanted
+        only where everything is, or where it is a job of that workflow."""
         queue = self._queue
-        found = []
+        found: list[Held] = []
+        for member in await queue.workers.members():
+            inflight, at = queue.keys.inflight(member.id), 0
+            while elements := await queue.redis.lrange(inflight, at, at + _PAGE - 1):
+                at += len(elements)
+                opened = [open_envelope(element) for element in elements]
+                keys = [parts[1] for parts in opened if parts]
+                records = iter(await queue.records(keys))
+                for element, parts in zip(elements, opened, strict=True):
+                    held = Held(member.id, member.buried, element, next(records) if parts else None)
+                    if not _fits(held, wanted):
+                        continue
+                    if offset > 0:
+                        offset -= 1
+                        continue
+                    if count is not None and len(found) >= count:
+                        return found
+                    found.append(held)
+        return found
+
+    async def delayed(
+        self, count: int = 100, offset: int = 0, wanted: Wanted = ANY
+    ) -> list[tuple[Record, int]]:
+        """(record, due in ms of Redis's clock), the next due first; `offset` of those that are wanted left out."""
+        return await self._page(self._queue.keys.delayed, count, offset, wanted, desc=False)
+
+    async def dead(self, count: int = 100, offset: int = 0, wanted: Wanted = ANY) -> list[Record]:
+        """Dead letters, the latest first."""
+        rows = await self._page(self._queue.keys.dead, count, offset, wanted, desc=True)
+        return [record for record, _ in rows]
+
+    async def _page(
+        self, key: str, count: int, offset: int, wanted: Wanted, *, desc: bool
+    ) -> list[tuple[Record, int]]:
+        """(record, score) of an index, read a page at a time until there are enough."""
+        found: list[tuple[Record, int]] = []
+        at = 0
+        if wanted == ANY:  # every record fits: those before need not be read
+            at, offset = offset, 0
+        while len(found) < count:
+            most = min(_PAGE, count - len(found)) if wanted == ANY else _PAGE
+            rows = await self._queue.redis.zrange(key, at, at + most - 1, desc=desc, withscores=True)
+            if not rows:
+                break
+            at += len(rows)
+            records = await self._queue.records([name.decode("utf-8", "replace") for name, _ in rows])
+            for record, (_, score) in zip(records, rows, strict=True):
+                if record is None or not wanted.fits(record):
+                    continue
+                if offset > 0:
+                    offset -= 1
+                elif len(found) < count:
+                    found.append((record, int(score)))
+        return found
+
+    async def states(self) -> dict[str, int]:
+        """How many records are in each state that is not final, and how many elements were taken but not claimed."""
+        queue, keys = self._queue, self._queue.keys
+        states = dict.fromkeys(
+            ("taken", "queued", "delayed", "claimed", "bound", "signed", "cancelling", "dead"), 0
+        )
+        held: set[str] = {name.decode() for name in await queue.redis.zrange(keys.open, 0, -1)}
         for member in await queue.workers.members():
             for element in await queue.held(member.id):
                 opened = open_envelope(element)
-                record = await queue.record(opened[1]) if opened else None
-                found.append(Held(member.id, member.buried, element, record))
+                if opened:
+                    held.add(opened[1])
+                else:
+                    states["taken"] += 1
+        for key in ("queued", "delayed", "dead"):
+            states[key] = int(await queue.redis.zcard(getattr(keys, key)))
+        names = sorted(held)
+        for start in range(0, len(names), _PAGE):
+            pipe = queue.redis.pipeline(transaction=False)
+            for name in names[start : start + _PAGE]:
+                pipe.hget(keys.occurrence(name), "st")
+            for state in await pipe.execute():
+                if state and state.decode() in ("claimed", "bound", "signed", "cancelling"):
+                    states[state.decode()] += 1
+        return states
+
+    async def halted(self) -> int:
+        """Workflows whose latest occurrence is a dead letter: they do not run until somebody decides."""
+        queue, keys = self._queue, self._queue.keys
+        halted: set[str] = set()
+        at = 0
+        while names := await queue.redis.zrange(keys.dead, at, at + _PAGE - 1):
+            at += len(names)
+            due = [o for name in names if (o := occurrence_named(name.decode("utf-8", "replace")))]
+            pipe = queue.redis.pipeline(transaction=False)
+            for occurrence in due:
+                pipe.hmget(keys.workflow_of(occurrence.key), "last", "gen")
+                pipe.exists(keys.occurrence(occurrence.at_generation(occurrence.generation + 1).key))
+            answers = await pipe.execute() if due else []
+            for number, occurrence in enumerate(due):
+                mark, reopened = answers[2 * number], answers[2 * number + 1]
+                here = [str(occurrence.next_run).encode(), str(occurrence.generation).encode()]
+                if mark == here and not reopened:
+                    halted.add(keys.workflow_of(occurrence.key))
+        return len(halted)
+
+    async def history(
+        self, count: int = 100, *, workflow: int | None = None, since: int = 0
+    ) -> list[tuple[int, dict[str, str]]]:
+        """(ms of Redis's clock, fields) of what was closed, retried or dropped, the latest first.
+
+        Args:
+            since: seconds since 1970.
+        """
+        found: list[tuple[int, dict[str, str]]] = []
+        last = "+"
+        while len(found) < count:
+            rows = await self._queue.redis.xrevrange(
+                self._queue.keys.history, max=last, min=since * 1000, count=_PAGE
+            )
+            for id, fields in rows:
+                entry = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
+                if (workflow is None or entry.get("workflow") == str(workflow)) and len(found) < count:
+                    found.append((int(id.split(b"-")[0]), entry))
+            if len(rows) < _PAGE:
+                break
+            last = "(" + rows[-1][0].decode()
         return found
-
-    async def delayed(self, count: int = 100, offset: int = 0) -> list[tuple[Record, int]]:
-        """(record, due in ms of Redis's clock), the next due first."""
-        rows = await self._queue.redis.zrange(
-            self._queue.keys.delayed, offset, offset + count - 1, withscores=True
-        )
-        return [(r, int(due)) for name, due in rows if (r := await self._queue.record(name.decode()))]
-
-    async def dead(self, count: int = 100, offset: int = 0) -> list[Record]:
-        """Dead letters, the latest first."""
-        names = await self._queue.redis.zrange(self._queue.keys.dead, offset, offset + count - 1, desc=True)
-        return [r for name in names if (r := await self._queue.record(name.decode()))]
 
     async def dead_letter(self, name: str) -> Record | None:
         """The dead letter with this record key, label (`7@1700000000`) or id; the latest where several have it."""

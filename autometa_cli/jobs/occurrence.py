@@ -50,3 +50,11 @@ def label(key: str) -> str:
     if when == "now":
         return f"{workflow}!{last}"
     return f"{workflow}@{when}" + (f"+{last}" if last != "0" else "")
+
+
+def occurrence_named(key: str) -> Occurrence | None:
+    """The due occurrence that a record key names; None of "now" jobs, self-transfers and what is no job."""
+    parts = key.split(":")
+    if len(parts) != 5 or not all(part.isdigit() for part in (parts[0], *parts[2:])):
+        return None
+    return Occurrence(int(parts[0]), parts[1], int(parts[2]), int(parts[3]), int(parts[4]))
