@@ -123,7 +123,7 @@ def test_two_at_once_install_one(place: Path) -> None:
 def test_neither_anvil_nor_npm() -> None:
     with pytest.raises(AnvilMissing, match="no npm") as caught:
         find()
-    assert "autometa[devnet]" in caught.value.hint
+    assert "pip install '.[devnet]'" in caught.value.hint
 
 
 def test_a_broken_npm_gives_way_to_the_node_of_the_wheel(
