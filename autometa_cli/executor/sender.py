@@ -48,7 +48,7 @@ class Sender:
         self._chain_id = chain_id
         self._executor = executor
         self._max_fee = max_fee
-        self._verified: set[str] = set()
+        self._verified: dict[str, set[tuple[object, ...]]] = {}
         self._replicated: set[str] = set()
 
     @property
@@ -61,7 +61,8 @@ class Sender:
         fields = self._fields(record, self._executor, go.data, go.gas, fees)
         signed = self._signer.sign(fields)
         answer = await self._ledger.write_call(hold, record, signed.raw, signed.hash, fees, go.new_next_run)
-        return self._written(answer.word, record, signed.raw, signed.hash, "call", fees)
+        written = self._written(answer.word, record, signed.raw, signed.hash, "call", fees)
+        return replace(written, new_next_run=go.new_next_run) if written else None
 
     async def raise_fee(self, hold: Hold, record: Record, now: FeeQuote) -> Record | None:
         """The last attempt again with a higher fee, same nonce, everything else as it was.
@@ -102,14 +103,15 @@ class Sender:
 
     def verify(self, record: Record, attempt: Attempt) -> None:
         """Raises Tampered unless the bytes are the record's; remembers those that are."""
-        if attempt.hash not in self._verified:
+        facts, known = _facts(record, attempt), self._verified.setdefault(record.key, set())
+        if facts not in known:
             verify_bytes(record, attempt)
-            self._verified.add(attempt.hash)
+            known.add(facts)
 
     def forget(self, record: Record) -> None:
         """Its attempts are history."""
         hashes = [attempt.hash for attempt in record.attempts_sent]
-        self._verified.difference_update(hashes)
+        self._verified.pop(record.key, None)
         self._replicated.difference_update(hashes)
 
     async def broadcast(self, record: Record) -> SendAnswer:
@@ -154,10 +156,16 @@ class Sender:
     ) -> Record | None:
         if word not in ("ok", "already"):
             return None
-        self._verified.add(hash)  # made here a moment ago from the record itself
         attempt = Attempt(raw, hash, what, fees.max_fee, fees.priority_fee)
+        # Made here a moment ago, from the record itself.
+        self._verified.setdefault(record.key, set()).add(_facts(record, attempt))
         state = "cancelling" if what == "cancel" else "signed"
         return replace(record, state=state, attempts_sent=(*record.attempts_sent, attempt))
+
+
+def _facts(record: Record, attempt: Attempt) -> tuple[object, ...]:
+    """All that a verification was about. The hash alone would not do: record and bytes are read from Redis again."""
+    return (record.chain, record.executor, record.workflow, record.sender, record.nonce, attempt)
 
 
 def _fees(attempt: Attempt, now: FeeQuote) -> FeeQuote:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import redis.exceptions as rex
 
 from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.faults import RpcFault
 from autometa_cli.chain.fees import FeeCapReached
 from autometa_cli.chain.sendanswers import AnswerClass
 from autometa_cli.errors import RpcUnreachable
@@ -173,9 +174,17 @@ class Tracker:
         """Look at all of them at one block. Raises RpcUnreachable, redis.exceptions.RedisError."""
         counts = {self._sender.address: head.counts}
         for sender in {t.record.sender for t in self._tracked.values()} - set(counts):
-            counts[sender] = await self._heads.counts(head, sender)
+            try:
+                counts[sender] = await self._heads.counts(head, sender)
+            except RpcFault as fault:  # no address, says the node: somebody changed it
+                for tracked in [t for t in self._tracked.values() if t.record.sender == sender]:
+                    self._block(tracked, f"its sender {sender!r}: {fault.text}")
         results = await asyncio.gather(
-            *(self._look(t, head, counts[t.record.sender]) for t in list(self._tracked.values())),
+            *(
+                self._look(tracked, head, counts[tracked.record.sender])
+                for tracked in list(self._tracked.values())
+                if tracked.record.sender in counts
+            ),
             return_exceptions=True,
         )
         for result in results:
