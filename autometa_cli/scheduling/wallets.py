@@ -119,7 +119,9 @@ class WalletEvents:
             events=(),
         )
         level = logging.INFO if self._watched else logging.DEBUG
-        _log.log(level, "transfers are followed from block %d on; earlier ones fire nothing", final.block.number)
+        _log.log(
+            level, "transfers are followed from block %d on; earlier ones fire nothing", final.block.number
+        )
 
     def _watch(self) -> Watch:
         tokens, native = set(), set()
