@@ -16,6 +16,7 @@ from autometa_cli.jobs.job import BadJob, Job, open_envelope, parse_job
 from autometa_cli.jobs.occurrence import Occurrence, label
 from autometa_cli.jobs.queue import Claim, JobQueue, Sighting
 from autometa_cli.jobs.record import SIGNED_STATES
+from autometa_cli.jobs.workers import element_for_list
 
 if TYPE_CHECKING:
     from autometa_cli.chain.contracts import Workflow
@@ -112,8 +113,8 @@ class Intake:
     async def _adopt(self, job: Job, workflow: Workflow | None, head: Head) -> Claim | None:
         occurrence, id = await self._executor.identify(job, workflow)
         wrong = contradiction(job, workflow)
-        if wrong and await self._queue.record(occurrence.key) is None:
-            # No record is made for it: a lie must not stand in the way of the true occurrence.
+        if wrong and await self._is_foreign(job, occurrence.key):
+            # No record is made or closed for it: a lie must not stand in the way of the true occurrence.
             key = await self._queue.entomb(self._worker, job.raw, "mismatch", wrong)
             _log.warning("buried as %s: %s", key, wrong)
             return None
@@ -139,6 +140,17 @@ class Intake:
                 "%s dropped: it is %s", label(occurrence.key), answer.rest[0] if answer.rest else "there"
             )
         return None
+
+    async def _is_foreign(self, job: Job, key: str) -> bool:
+        """Whether these bytes are not those of the occurrence's own record, or of one that can be told apart.
+
+        What is held or closed needs no telling: `adopt` drops the second element.
+        """
+        record = await self._queue.record(key)
+        if record is None:
+            return True
+        waits = record.state in ("queued", "delayed", "bound") and not record.holder
+        return waits and job.raw not in (record.job, element_for_list(record.id, key, record.job))
 
     async def _sighting(self, occurrence: Occurrence, workflow: Workflow | None, head: Head) -> Sighting:
         if occurrence.generation:

@@ -22,6 +22,7 @@ from autometa_cli.jobs.job import (
     occurrence_of,
     open_envelope,
     parse_job,
+    renamed,
     with_fields,
 )
 from autometa_cli.jobs.occurrence import Occurrence, label
@@ -40,7 +41,7 @@ anything = st.recursive(
 )
 known = (
     "workflowId", "nextRun", "owner", "actionData", "id", "occurrence", "force", "triggerType", "actionType",
-    "gasBudget", "interval", "retryCount",
+    "gasBudget", "interval", "retryCount", "v",
 )  # fmt: skip
 
 
@@ -328,3 +329,42 @@ def test_arbitrary_records_are_read(fields: dict[bytes, bytes]) -> None:
     if record is not None:
         assert record.nonce is None or record.nonce >= 0
         assert record.label == "key"
+
+
+# -- versions ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["", '"v": 1, ', '"v": "1", ', '"v": null, '])
+def test_a_payload_of_this_version_or_without_one(version: str) -> None:
+    raw = b'{%s"workflowId": 7, "nextRun": 5, "news": {"v": 9}}' % version.encode()
+
+    assert (parse_job(raw).workflow, parse_job(raw).raw) == (7, raw)
+
+
+def test_a_payload_of_a_newer_version_says_so() -> None:
+    with pytest.raises(BadJob, match="v is 2: a newer version of autometa wrote it"):
+        parse_job(b'{"v": 2, "workflowId": 7, "nextRun": 5}')
+
+
+@pytest.mark.parametrize("version", ["0", "-1", "1.5", "true", '"one"', "[1]"])
+def test_a_version_that_is_none(version: str) -> None:
+    with pytest.raises(BadJob, match=r"^v is not "):
+        parse_job(b'{"v": %s, "workflowId": 7, "nextRun": 5}' % version.encode())
+
+
+def test_a_payload_gets_the_name_of_another_generation() -> None:
+    raw = with_fields(b'{"workflowId":7, "nextRun":5 ,"note":"1:0x:7:5:0"}', occurrence="1:0x:7:5:0")
+
+    assert renamed(raw, "1:0x:7:5:0", "1:0x:7:5:1") == raw.replace(b"5:0", b"5:1", 1)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"workflowId":7,"nextRun":5}',
+        b"no job",
+        b'{"note":{"occurrence":"1:0x:7:5:0"},"workflowId":7,"nextRun":5}',
+    ],
+)
+def test_what_bears_no_name_stays_as_it_is(raw: bytes) -> None:
+    assert renamed(raw, "1:0x:7:5:0", "1:0x:7:5:1") == raw

@@ -145,3 +145,63 @@ def test_an_occurrence_key_that_lies_changes_nothing(network: LiveNetwork) -> No
             await stage.assert_executed_once(ids)
 
     asyncio.run(scenario())
+
+
+def test_a_tampered_copy_does_not_bury_the_occurrence(network: LiveNetwork) -> None:
+    """It reaches a worker before the scheduler's own element does."""
+
+    async def scenario() -> None:
+        async with staged(network) as stage:
+            (id,) = await stage.made(1)
+            [key] = await stage.enqueue(id)
+            workflow = await stage.workflow(id)
+            copies = [
+                json.dumps({"workflowId": id, "nextRun": workflow.next_run, **lie}).encode()
+                for lie in (
+                    {"owner": "0x" + "66" * 20},
+                    {"actionData": "01"},
+                    {"owner": "0x" + "66" * 20, "occurrence": key},
+                )
+            ]
+            own = await stage.queue.redis.lpop(stage.queue.keys.pending)
+            await stage.push(*copies)
+            await _worked_off(stage)
+            assert await _dead(stage) == dict.fromkeys(copies, "mismatch")
+            assert (await stage.record(key)).state == "queued"
+            await stage.push(own)
+            await _worked_off(stage)
+            await stage.assert_executed_once([id])
+
+    asyncio.run(scenario())
+
+
+def test_the_occurrences_own_element_is_buried_with_it(network: LiveNetwork) -> None:
+    """Its own element contradicts the chain: nothing else stands for the occurrence."""
+
+    async def scenario() -> None:
+        async with staged(network) as stage:
+            (id,) = await stage.made(1)
+            [key] = await stage.enqueue(id)
+            [element] = await stage.queue.peek()
+            lie = element.replace(b'"owner":"0x', b'"owner":"0x' + b"6" * 40 + b'","was":"0x', 1)
+            await stage.queue.redis.lset(stage.queue.keys.pending, 0, lie)
+            await stage.queue.redis.hset(stage.queue.keys.occurrence(key), "job", lie)
+            await _worked_off(stage)
+            record = await stage.record(key)
+            assert (record.state, record.reason) == ("dead", "mismatch")
+
+    asyncio.run(scenario())
+
+
+def test_a_payload_of_a_newer_version_waits_for_newer_workers(network: LiveNetwork) -> None:
+    async def scenario() -> None:
+        async with staged(network) as stage:
+            ids = await stage.made(2)
+            first, second = [await stage.workflow(id) for id in ids]
+            await stage.push({"v": 1, "workflowId": first.id, "nextRun": first.next_run})
+            await stage.push({"v": 2, "workflowId": second.id, "nextRun": second.next_run})
+            await _worked_off(stage)
+            assert await stage.executed() == Counter([first.id])
+            assert list((await _dead(stage)).values()) == ["unreadable"]
+
+    asyncio.run(scenario())
