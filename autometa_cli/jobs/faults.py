@@ -15,6 +15,8 @@ from autometa_cli.secrets import redact_url
 
 #: How redis-py and asyncio say that the other side hung up.
 _CLOSED = ("Connection lost", "Connection closed by server")
+#: How Redis says that a script's user may not do what the script does; it differs by version.
+_DENIED_IN_SCRIPT = ("can't run this command", "ACL failure in script", "no permissions to run")
 _ACL_HINT = "docs/redis.md has the ACL line with everything that is needed"
 
 
@@ -78,7 +80,7 @@ def _settings(error: BaseException, where: str, first: str) -> AutometaError | N
     """What the operator has to change."""
     if isinstance(error, Misconfigured):
         return ConfigError(f"{where}: {first}", error.hint)
-    if isinstance(error, rex.NoPermissionError):
+    if isinstance(error, rex.NoPermissionError) or any(words in first for words in _DENIED_IN_SCRIPT):
         return ConfigError(f"{where} does not permit this user what is needed: {first}", _ACL_HINT)
     if isinstance(
         error, rex.AuthenticationError | rex.AuthorizationError | rex.AuthenticationWrongNumberOfArgsError
