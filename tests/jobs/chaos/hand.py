@@ -124,6 +124,7 @@ class Hand:
                     raise _Over
                 self._in_doubt = word == "recovery"
                 await self.queue.workers.reap(self.id, self._dead_after)
+                await self.queue.promote()  # a suspect runs apart from the others
             except _TROUBLE:
                 self._in_doubt = True
             await asyncio.sleep(0.05 if self._in_doubt else self._dead_after / 4)
