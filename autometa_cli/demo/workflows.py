@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Destiny = Literal["executed", "held", "forbidden", "paused"]
 
 INTERVAL = 6  # seconds between two runs of the recurring workflow
-PAUSED_DUE_IN = 8  # seconds until the paused one would be due
+PAUSED_DUE_IN = 10  # seconds until the paused one would be due
 ETHER = WEI_PER_ETHER
 
 

@@ -10,7 +10,7 @@ from autometa_cli.chain.contracts import Workflow
 from autometa_cli.chain.encodings import ContractCall, encode_action
 from autometa_cli.demo.facts import Execution, Facts
 from autometa_cli.demo.verdict import Verdict, judge
-from autometa_cli.demo.workflows import Cast, Part, script
+from autometa_cli.demo.workflows import PAUSED_DUE_IN, Cast, Part, script
 from autometa_cli.devnet.contracts import TEST_CONTRACTS
 from autometa_cli.devnet.info import DevnetAccount, DevnetInfo
 from autometa_cli.jobs.record import Record, read_record
@@ -107,7 +107,7 @@ def good_story() -> Story:
     )
     left = {1: NOW + 12, 2: LAST_SECOND, 3: LAST_SECOND}
     after = replace(
-        before, block=20, timestamp=NOW + 10, executions=executions,
+        before, block=20, timestamp=NOW + PAUSED_DUE_IN + 3, executions=executions,
         workflows={
             id: workflow(id, part, left.get(id, next_runs[id]), active=part.name != "paused") for id, part in members
         },
