@@ -172,15 +172,15 @@ class JobWorker:
                     raws = await self._queue.take(self.id, room)
                 finally:
                     self._taking = False
-            except rex.RedisError as error:
+            except Exception as error:
                 # The elements may have moved all the same: look into our own list before taking again.
                 self._audit_due = 0.0
-                self.house.redis_failed(error)
+                self._survive(error)
                 await self._nap(1.0)
                 continue
-            in_time = self.house.in_order and not self._stopping.is_set()
-            for raw in raws if in_time else reversed(raws):  # given back one by one to the head of the queue
-                self._handle(self._intake.take(raw) if in_time else self._queue.retreat(self.id, raw))
+            late = self._stopping.is_set() or not self.house.in_order
+            for raw in reversed(raws) if late else raws:  # given back one by one to the head of the queue
+                self._handle(self._queue.retreat(self.id, raw) if late else self._intake.take(raw))
         await asyncio.Event().wait()
 
     async def _audit(self) -> None:
@@ -230,11 +230,13 @@ class JobWorker:
                 else:
                     self.house.paused = answer.rest[1]
                     self.house.redis_answers()
+            except Buried:
+                raise
             except RunChanged:
                 self.house.redis_failed(RunChanged("Redis restarted"))
                 await self._rejoin()
-            except rex.RedisError as error:
-                self.house.redis_failed(error)
+            except Exception as error:
+                self._survive(error)
             await asyncio.sleep(BEAT_SECONDS)
 
     async def _rejoin(self) -> None:

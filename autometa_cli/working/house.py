@@ -43,7 +43,9 @@ class House:
         self._troubles: dict[str, tuple[str, float]] = {}
         self._paused = ""
         self._said: dict[str, float] = {}
-        self._troubles["start"] = ("starting up", float("inf"))
+        # Until the first head and the first beat: a pause must be heard before the first job is taken.
+        for code in ("start", "redis"):
+            self._troubles[code] = ("starting up", float("inf"))
 
     @property
     def in_order(self) -> bool:
@@ -70,7 +72,7 @@ class House:
 
     def summary(self) -> str:
         """All troubles in one line, or ""."""
-        return "; ".join(self.troubles.values())
+        return "; ".join(dict.fromkeys(self.troubles.values()))
 
     def report(self, code: str, text: str, *, lasts: float | None = None) -> None:
         """Something is wrong; `lasts` seconds, or until `settle`."""
@@ -87,8 +89,8 @@ class House:
             _log.info("mended (%s)%s", code, "" if self._troubles else "; taking jobs again")
 
     def job_met(self, code: str, text: str) -> None:
-        """A job was refused for a reason that is ours; believed for a moment."""
-        self.report(code, text, lasts=_BELIEVED_SECONDS)
+        """A job was refused for a reason that is ours; believed for a moment, whatever the next head says."""
+        self.report(f"job:{code}", text, lasts=_BELIEVED_SECONDS)
 
     def redis_failed(self, error: Exception) -> None:
         """Redis is away or refuses."""

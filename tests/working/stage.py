@@ -182,7 +182,7 @@ class Stage:
         """
         configured = self.network.settings(**{**DEFAULTS, **self.settings, **settings})
         async with (
-            JobQueue(configured.redis_url) as queue,
+            JobQueue.of(configured) as queue,
             Rpc(configured.rpc_urls, chain_id=configured.chain_id, timeout=RPC_TIMEOUT) as rpc,
         ):
             worker = JobWorker(

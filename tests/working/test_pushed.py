@@ -90,7 +90,7 @@ def test_an_occurrence_that_is_pushed_many_times_runs_once(network: LiveNetwork)
         async with staged(network) as stage:
             (id,) = await stage.due(1)
             workflow = await stage.workflow(id)
-            payloads = [
+            payloads: list[dict[str, Any]] = [
                 {"workflowId": id, "nextRun": workflow.next_run},
                 {"workflowId": id, "nextRun": workflow.next_run, "id": "x"},
                 {"workflowId": id, "nextRun": str(workflow.next_run), "owner": workflow.owner},

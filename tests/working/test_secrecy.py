@@ -30,7 +30,9 @@ def test_a_whole_life_shows_no_secret(
     network = own_network
     key = network.accounts["worker"].private_key
     keystore = tmp_path / "keystore.json"
-    keystore.write_text(json.dumps(Account.encrypt(key, KEYSTORE_PASSWORD, kdf="pbkdf2", iterations=2)))
+    keystore.write_text(
+        json.dumps(Account.encrypt(bytes.fromhex(key[2:]), KEYSTORE_PASSWORD, kdf="pbkdf2", iterations=2))
+    )
     keystore.chmod(0o600)
     password_file = tmp_path / "password"
     password_file.write_text(KEYSTORE_PASSWORD + "\n")

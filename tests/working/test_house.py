@@ -1,0 +1,168 @@
+"""Is the house in order, who is told, and how often."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from autometa_cli.errors import ConfigError, RpcUnreachable
+from autometa_cli.working.house import House
+from tests.executor.fakes import head
+from tests.network import LiveNetwork
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Transactions:
+    """What the house looks at of a tracker."""
+
+    trouble = ""
+    age = 0.0
+
+    def oldest(self) -> float:
+        return self.age
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def _house(network_name: str, clock: Clock, **settings: str) -> House:
+    from pathlib import Path
+
+    from autometa_cli import config
+
+    environment = {"NETWORK": network_name, "RPC_URLS": "http://127.0.0.1:1", **settings}
+    house = House(config.load(Path("/dev/null"), environ=environment), clock)
+    house.look(head(), _still())
+    house.redis_answers()
+    assert house.in_order
+    return house
+
+
+def _still(**changes: Any) -> Any:
+    transactions = Transactions()
+    for name, value in changes.items():
+        setattr(transactions, name, value)
+    return transactions
+
+
+def test_nothing_is_taken_before_the_first_head_and_the_first_beat(clock: Clock) -> None:
+    from pathlib import Path
+
+    from autometa_cli import config
+
+    for first, second in ((0, 1), (1, 0)):
+        house = House(config.load(Path("/dev/null"), environ={"NETWORK": "local"}), clock)
+        steps = [lambda: house.look(head(), _still()), house.redis_answers]  # noqa: B023
+        assert not house.in_order
+        steps[first]()
+        assert not house.in_order
+        steps[second]()
+        assert house.in_order
+
+
+def test_what_a_head_tells(clock: Clock) -> None:
+    house = _house("moonbase", clock, TX_TIMEOUT="10")
+    well = head()
+    troubles = {
+        "WORKER_ROLE": (replace(well, permitted=False), _still()),
+        "less than one transaction may cost": (replace(well, sender_balance=5), _still()),
+        "gas is dear": (replace(well, too_dear="gas is dear"), _still()),
+        "clock": (replace(well, skew=100.0), _still()),
+        "clock and": (replace(well, skew=-100.0), _still()),
+        "stuck": (well, _still(trouble="it is stuck")),
+        "TX_TIMEOUT": (well, _still(age=11.0)),
+    }
+    for words, (seen, transactions) in troubles.items():
+        house.look(seen, transactions)
+        assert words in house.summary()
+        assert not house.in_order
+        house.look(well, _still())
+        assert house.in_order, words
+    house.look(replace(well, skew=59.0), _still(age=9.0))
+    assert house.in_order
+
+
+def test_people_move_the_clock_of_a_local_chain(clock: Clock) -> None:
+    house = _house("local", clock)
+    for skew in (-(10.0**6), 10.0**6):
+        house.look(replace(head(), skew=skew), _still())
+        assert house.in_order
+
+
+def test_each_trouble_is_logged_when_it_comes_and_when_it_goes(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "autometa_cli")
+    house = _house("local", clock)
+    caplog.clear()
+    for _ in range(5):
+        house.rpc_failed(RpcUnreachable("no endpoint answers"))
+        house.redis_failed(OSError("gone"))
+        clock.now += 100
+    assert [record.message for record in caplog.records] == [
+        "taking no jobs: no endpoint answers",
+        "taking no jobs: Redis: gone",
+    ]
+    house.look(head(), _still())
+    house.redis_answers()
+    house.redis_answers()
+    assert [record.message for record in caplog.records[2:]] == [
+        "mended (rpc)",
+        "mended (redis); taking jobs again",
+    ]
+    house.rpc_failed(RpcUnreachable("no endpoint answers"))
+    assert len(caplog.records) == 5, "it is news again"
+
+
+def test_what_a_job_met_is_believed_for_a_moment_and_told_once_a_minute(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = _house("local", clock)
+    for _ in range(12):
+        house.job_met("no_gas_money", "too little for this one")
+        house.look(head(), _still())  # the balance is more than nothing, so the head sees no trouble
+        assert not house.in_order
+        clock.now += 4.9
+        assert house.summary() == "too little for this one"
+        clock.now += 0.2
+        assert house.in_order
+    assert len([r for r in caplog.records if "too little" in r.message]) in (1, 2)
+
+
+def test_a_pause_is_no_trouble_but_nothing_is_taken(clock: Clock) -> None:
+    house = _house("local", clock)
+    house.paused = "maintenance 100 %"
+    assert not house.in_order
+    assert house.summary() == ""
+    house.paused = ""
+    assert house.in_order
+
+
+def test_contracts_that_do_not_belong_together_are_refused(network: LiveNetwork) -> None:
+    async def wired(**settings: str) -> None:
+        async with network.rpc() as rpc:
+            await House(network.settings(**settings)).check_wiring(await rpc.view())
+
+    asyncio.run(wired())
+    other = network.accounts["owner"].address
+    for name in ("REGISTRY_ADDRESS", "FEEESCROW_ADDRESS"):
+        with pytest.raises(ConfigError, match=name):
+            asyncio.run(wired(**{name: other}))
+    for wrong in (other, network.info.test_contracts["Recorder"]):
+        with pytest.raises(ConfigError, match="no ActionExecutor"):
+            asyncio.run(wired(ACTIONEXECUTOR_ADDRESS=wrong))
