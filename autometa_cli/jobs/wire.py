@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import builtins
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import redis.exceptions as rex
+from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection, Connection, UnixDomainSocketConnection
 
 from autometa_cli.jobs.address import Place
@@ -34,7 +35,21 @@ class _Cancellable(AbstractConnection):
             self.socket_timeout = seconds
 
 
-class TcpConnection(_Cancellable, Connection):
+class _Packing(AbstractConnection):
+    """Writes commands as hiredis does. redis-py's own way took 40 % of a worker's time on jobs that do nothing."""
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        """One command in the Redis protocol; its name may be of two words."""
+        if isinstance(args[0], str) and " " in args[0]:
+            args = (*args[0].split(), *args[1:])
+        return [pack_command(args)]
+
+    def pack_commands(self, commands: Iterable[Iterable[Any]]) -> list[bytes]:
+        """Several, as one piece."""
+        return [b"".join(piece for command in commands for piece in self.pack_command(*command))]
+
+
+class TcpConnection(_Cancellable, _Packing, Connection):
     """TCP, with TLS where there is a context. redis-py's own TLS connections each read all certificates again."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, **options: Any) -> None:
@@ -86,7 +101,7 @@ class ServerConnection(TcpConnection):
             raise
 
 
-class SocketConnection(_Cancellable, UnixDomainSocketConnection):
+class SocketConnection(_Cancellable, _Packing, UnixDomainSocketConnection):
     """The same over a Unix socket."""
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
