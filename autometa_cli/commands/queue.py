@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autometa_cli.commands import queueops
+from autometa_cli.commands import queuedead, queueops
 from autometa_cli.commands.context import (
     EnvFileOption,
     JsonOption,
@@ -59,7 +59,8 @@ dead = command_group(
 )
 app.command("push", epilog=EPILOG)(push)
 app.add_typer(dead, name="dead")
-queueops.register(app, dead)
+queueops.register(app)
+queuedead.register(dead)
 
 
 @app.command("len", epilog=examples("autometa queue len", "autometa queue len --json"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import platform
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -51,3 +54,12 @@ def wanted(workflow: str | None, reason: str | None) -> Wanted:
     from autometa_cli.jobs.deadletters import Wanted
 
     return Wanted(None if workflow is None else parse_id(workflow), (reason or "").strip())
+
+
+def operator() -> str:
+    """Who gives the order, as the machine knows him."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # no such user id in /etc/passwd, as in many containers
+        user = f"user {os.getuid()}"
+    return f"{user}@{platform.node()}"

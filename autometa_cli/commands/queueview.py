@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from autometa_cli.commands.workflowview import whole
-from autometa_cli.jobs.occurrence import label
 from autometa_cli.times import relative, utc
 from autometa_cli.units import duration
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from autometa_cli.jobs.inspector import Counts, Held
     from autometa_cli.jobs.pause import Pause
     from autometa_cli.jobs.record import Record
-    from autometa_cli.jobs.workers import Member
 
 _CELL = 60  # characters of a payload in a table
 
@@ -217,85 +215,6 @@ def pause_words(pause: Pause) -> str:
         words.append(f"since {utc(pause.since)}")
     words.append(f"until {utc(pause.until)}" if pause.until else "until autometa queue resume")
     return ", ".join(words)
-
-
-def worker_document(member: Member) -> dict[str, Any]:
-    """A worker in JSON: what the registry knows, and what it says of itself."""
-    said = member.fields
-    return {
-        "id": member.id,
-        "alive": not member.buried,
-        "left": member.left,
-        "beat_seconds": round(member.beat_age, 3),
-        "state": said.get("state") if not member.buried else "left" if member.left else "buried",
-        "trouble": said.get("trouble") or None,
-        "busy": _whole(said.get("busy")),
-        "open": _whole(said.get("open")),
-        "concurrency": _whole(said.get("concurrency")),
-        "address": said.get("address"),
-        "chain": _whole(said.get("chain")),
-        "version": said.get("version"),
-        "host": said.get("host"),
-        "pid": _whole(said.get("pid")),
-        "registered": _seconds(_whole(said.get("registered")) or 0),
-    }
-
-
-def workers_table(state: State, documents: Sequence[dict[str, Any]]) -> RenderableType:
-    """Workers, one a line, the most recent beat first."""
-    return state.console.table(
-        ("WORKER", "STATE", "BEAT", "BUSY", "OPEN", "ADDRESS", "TROUBLE"),
-        [
-            (
-                one["id"],
-                one["state"],
-                f"{duration(one['beat_seconds'])} ago",
-                one["busy"],
-                one["open"],
-                one["address"],
-                one["trouble"],
-            )
-            for one in documents
-        ],
-        empty="no workers",
-    )
-
-
-def history_document(at_ms: int, entry: Mapping[str, str]) -> dict[str, Any]:
-    """An entry of the history in JSON; the fee is wei as text."""
-    workflow = entry.get("workflow", "")
-    return {
-        "at": at_ms // 1000,
-        "at_utc": utc(at_ms // 1000),
-        "key": entry.get("key", ""),
-        "job": label(entry.get("key", "")),
-        "workflow": whole(int(workflow))
-        if workflow.isascii() and workflow.isdigit() and workflow != "0"
-        else None,
-        "state": entry.get("st", ""),
-        "outcome": entry.get("outcome") or None,
-        "tx": entry.get("tx") or None,
-        "block": _whole(entry.get("block")),
-        "fee": entry.get("fee") or "0",
-        "text": entry.get("text") or None,
-        "event": entry.get("event") or None,
-    }
-
-
-def history_table(state: State, documents: Sequence[dict[str, Any]]) -> RenderableType:
-    """The history, one entry a line, the latest first."""
-    return state.console.table(
-        ("WHEN", "JOB", "STATE", "OUTCOME", "TRANSACTION", "WHY"),
-        [
-            (one["at_utc"], one["job"], one["state"], one["outcome"], one["tx"], one["text"])
-            for one in documents
-        ],
-        empty="nothing happened yet",
-    )
-
-
-def _whole(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
 def _when(document: dict[str, Any]) -> str:
