@@ -20,7 +20,7 @@ _MOST = 1_000_000
 
 app = command_group(
     "Measure the parts of the system on this machine.",
-    epilog=examples("autometa bench scan", "autometa bench scan --sizes 1000"),
+    epilog=examples("autometa bench scan", "autometa bench scan --sizes 1000", "autometa bench queue"),
 )
 
 
@@ -63,6 +63,49 @@ def scan(
         state.console.status(f"{synthetic:,} workflows without a chain")
         filled = bench.synthetic(synthetic)
     _show(state, scans, filled)
+
+
+@app.command(epilog=examples("autometa bench queue", "autometa bench queue --jobs 2000 --json"))
+def queue(
+    jobs: Annotated[
+        int, typer.Option("--jobs", min=100, max=100_000, help="Jobs to push and take.")
+    ] = 10_000,
+    redis_url: Annotated[
+        str, typer.Option("--redis-url", metavar="URL", help="Measure on this Redis, not on one of its own.")
+    ] = "",
+    as_json: JsonOption = False,
+    env_file: EnvFileOption = None,
+) -> None:
+    """Measure the queue beside plain loops of RPUSH and BLPOP.
+
+    Starts a Valkey with an append-only file in a temporary directory.
+    On a Redis of yours it uses keys of its own, and takes them away.
+    Only the ratios mean something on another machine, and only where
+    nothing else is busy. No setting is read.
+    """
+    state = begin(as_json, env_file)
+    from autometa_cli.bench.queue import measure
+
+    found = measure(jobs, redis_url, state.console.status)
+    limit = "redis-benchmark is not installed" if found.pipelined is None else f"{found.pipelined:,.0f}/s"
+
+    def render() -> RenderableType:
+        return state.console.fields(
+            (
+                ("jobs", f"{found.jobs:,}"),
+                ("once-only enqueue", f"{found.enqueue:,.0f}/s"),
+                ("  a loop of RPUSH", f"{found.rpush:,.0f}/s"),
+                ("  times as fast", f"{found.enqueue_ratio:.2f}"),
+                ("claim and acknowledge", f"{found.work:,.0f}/s"),
+                ("  a loop of BLPOP", f"{found.blpop:,.0f}/s"),
+                ("  times as fast", f"{found.work_ratio:.2f}"),
+                ("push to claim, median", f"{found.push_to_claim_p50:.2f} ms"),
+                ("  p99", f"{found.push_to_claim_p99:.2f} ms"),
+                ("pipelined limit", limit),
+            )
+        )
+
+    state.console.result(found.document(), render)
 
 
 def _sizes(text: str) -> list[int]:
