@@ -251,6 +251,13 @@ class Pair:
         """The one that is not the primary."""
         return next(node for node in self.nodes if node is not self.primary)
 
+    def failed_over(self, from_: Node) -> Node:
+        """Wait until another one is primary, and says so itself."""
+        wait_for(
+            lambda: self.primary is not from_ and self.primary.client.role()[0] == b"master", "the failover"
+        )
+        return self.primary
+
 
 def start(server: Server, stack: ExitStack) -> None:
     """Start it, and have it ended with the others; skips the test where the program does not run here."""

@@ -133,6 +133,10 @@ class Stage:
         assert found is not None
         return found
 
+    def address(self, name: str) -> str:
+        """Of one of the network's accounts."""
+        return self.network.accounts[name].address
+
     def occurrence(self, workflow: int, next_run: int, generation: int = 0) -> Occurrence:
         """Of this network's executor."""
         chain, executor = self.network.info.chain_id, self.network.executor.lower()
