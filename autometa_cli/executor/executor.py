@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autometa_cli.chain.contracts import Registry, Workflow
 from autometa_cli.executor.budget import Budget
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from autometa_cli.chain.rpc import Rpc
     from autometa_cli.config import Settings
     from autometa_cli.jobs.queue import Claim, JobQueue
+    from autometa_cli.jobs.record import Record
     from autometa_cli.secrets import Signer
 
 #: What bind answers while our house is not in order, and how to say it.
@@ -216,7 +217,7 @@ class EVMExecutor:
             head,
             holds=record.holds,
             seen=record.seen,
-            event=claim.job.fields.get("event"),
+            event=_event_of(claim.job, record),
         )
         if isinstance(decision, Refusal):
             self._free(claim.key)
@@ -292,6 +293,18 @@ class EVMExecutor:
             return None
         counts: Counts = await self.heads.counts(head, record.sender)
         return record.sender, counts.latest
+
+
+def _event_of(job: Job, record: Record) -> Any:
+    """The transfer that a run is for: the record took it when it was queued, and a copy pushed by hand names none."""
+    given = job.fields.get("event")
+    tx, _, place = record.event.rpartition(":")
+    if not tx:
+        return given
+    ordinal = int(place) if place.isascii() and place.isdigit() and len(place) <= 6 else place
+    if isinstance(given, dict) and (given.get("tx"), given.get("ordinal")) == (tx, ordinal):
+        return given
+    return {"tx": tx, "ordinal": ordinal, "block": 0}
 
 
 def _generation_of(job: Job, named: Occurrence) -> int | None:

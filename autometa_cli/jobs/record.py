@@ -35,6 +35,7 @@ class Record:
     Attributes:
         block: finalized height that it was closed at.
         seen: height at which the chain was seen to ask for it.
+        event: name of the transfer that it runs for (`scheduling.occasion`), or "".
     """
 
     key: str
@@ -67,6 +68,7 @@ class Record:
     queued_at: int
     signed_at: int
     closed_at: int
+    event: str = ""
 
     @property
     def label(self) -> str:
@@ -146,6 +148,7 @@ def read_record(key: str, fields: Mapping[bytes, bytes]) -> Record | None:
         queued_at=number("queued_at"),
         signed_at=number("signed_at"),
         closed_at=number("closed_at"),
+        event=text("event"),
     )
 
 

@@ -132,7 +132,12 @@ class Intake:
                 await self._release(answer, Refusal("dead", "mismatch", wrong, block=head.final_number))
                 return None
             return answer
-        if answer.word in ("stale", "recovery"):
+        if answer.word == "unfinal":
+            # Of its forerunner nobody knows either: left in our list it would wait for ever, and be seen by nobody.
+            text = f"it names generation {occurrence.generation} of a run whose earlier ones nobody knows"
+            key = await self._queue.entomb(self._worker, job.raw, "mismatch", text)
+            _log.warning("buried as %s: %s", key, text)
+        elif answer.word in ("stale", "recovery"):
             await asyncio.sleep(self._executor.heads.patience)
             await self._queue.retreat(self._worker, job.raw)
         elif answer.word in ("duplicate", "twin"):
