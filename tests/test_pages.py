@@ -7,7 +7,7 @@ import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer
@@ -15,6 +15,8 @@ from typer.main import get_command
 
 from autometa_cli.app import COMMANDS, load_command, root
 from autometa_cli.chain.roles import ROLE_IDS
+from autometa_cli.executor.proof import Verdict
+from autometa_cli.jobs.record import OPEN_STATES
 from autometa_cli.options import BY_NAME
 
 TREE = Path(__file__).parents[1]
@@ -199,3 +201,14 @@ def test_pages_that_the_program_names_exist() -> None:
             ):
                 missing.append((path.name, name, section))
     assert missing == []
+
+
+def test_the_state_machine_knows_every_state_and_script() -> None:
+    text = (TREE / "docs" / "state-machine.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    states = {*OPEN_STATES, "settled", "skipped", "dead"}
+    assert {row for row in rows if row in states} == states
+    assert set(rows) - states == set(get_args(Verdict)) | {"foreign", "uncertain"}
+    scripts = {path.stem for path in (TREE / "autometa_cli" / "jobs" / "scripts").glob("*.lua")}
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)*)`", text)) - states - set(rows)
+    assert named - scripts == {"already", "recovery", "fenced"}  # answers
