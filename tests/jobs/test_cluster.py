@@ -139,6 +139,7 @@ def test_the_node_dies_and_its_replica_goes_on(own_cluster: Cluster) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("own_cluster", ["valkey"], indirect=True)
 def test_a_replica_that_missed_writes_is_found_out(own_cluster: Cluster) -> None:
     async def scenario() -> None:
         async with JobQueue(own_cluster.url) as queue:
@@ -236,7 +237,8 @@ def test_nobody_there() -> None:
         _connect("redis+cluster://127.0.0.1:9")
 
 
-def test_half_of_the_cluster_is_enough_to_find_it(own_cluster: Cluster) -> None:
+@pytest.mark.parametrize("own_cluster", ["valkey"], indirect=True)
+def test_a_cluster_with_a_third_of_it_gone(own_cluster: Cluster) -> None:
     absent = next(node for node in own_cluster.nodes[:3] if node is not own_cluster.holder)
     absent.kill()
 

@@ -98,6 +98,7 @@ def test_the_primary_dies_and_its_replica_goes_on(own_pair: Pair) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("own_pair", ["valkey"], indirect=True)
 def test_a_replica_that_missed_writes_is_found_out(own_pair: Pair) -> None:
     async def scenario() -> None:
         async with JobQueue(own_pair.url) as queue:
@@ -278,6 +279,7 @@ def test_a_replica_takes_no_writes(pair: Pair) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("own_pair", ["valkey"], indirect=True)
 def test_passwords_of_both(own_pair: Pair) -> None:
     """Of the servers, and of the Sentinels. A wrong one is told as such, and never shown."""
     for node in own_pair.nodes:
