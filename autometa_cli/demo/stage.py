@@ -90,9 +90,10 @@ def stage(
     try:
         with undisturbed():
             directory = Path(tempfile.mkdtemp(prefix="autometa-demo-"))
-        devnet = Devnet(directory, env_file=env_file or directory / ENV_FILE, notify=notify)
+        settings = (env_file or directory / ENV_FILE).absolute()  # the services run elsewhere
+        devnet = Devnet(directory, env_file=settings, notify=notify)
         info = devnet.up(rpc_port=0, redis_port=0).info
-        opened = Stage(devnet, info, env_file or directory / ENV_FILE)
+        opened = Stage(devnet, info, settings)
         kept = keep
         yield opened
     except Exception:

@@ -109,7 +109,7 @@ def test_everything_and_looking_around_afterwards(cli: Cli, place: Path) -> None
         "CHAIN_ID": "nonsense",
         "WORKER_PRIVATE_KEY": "secret",
     }
-    result = cli.process("demo", "--keep", env=mine, timeout=SECONDS)
+    result = cli.process("demo", "--keep", "--env-file", "kept.env", env=mine, timeout=SECONDS)
 
     assert result.code == 0, result.stderr
     assert "expectations hold on the chain" in result.stderr
@@ -131,7 +131,7 @@ def test_everything_and_looking_around_afterwards(cli: Cli, place: Path) -> None
     assert "PRIVATE" not in result.stdout + result.stderr
 
     (kept,) = place.iterdir()
-    env_file = str(kept / ".env.devnet")
+    env_file = str(cli.directory / "kept.env")
     shown = re.findall(r"^  autometa (.*?)(?:    #.*)?$", result.stderr, re.MULTILINE)
     assert shown == [
         f"--env-file {env_file} workflow list",
