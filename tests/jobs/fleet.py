@@ -110,6 +110,12 @@ class Node(ValkeyProcess):
         """host:port."""
         return f"{HOST}:{self.port}"
 
+    def replicated(self) -> None:
+        """Wait until its replica has everything. (WAIT counts only what its own connection wrote.)"""
+        pipe = self.client.pipeline(transaction=False)
+        pipe.set("sync", "1").execute_command("WAIT", 1, 5000).delete("sync")
+        assert pipe.execute()[1] == 1
+
     def lead(self) -> None:
         """Be a primary."""
         self.client.replicaof("NO", "ONE")

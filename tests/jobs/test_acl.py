@@ -15,15 +15,20 @@ import redis
 import redis.exceptions as rex
 
 import autometa_cli
+from autometa_cli.chain.rpc import Rpc
+from autometa_cli.devnet.node import AnvilProcess
 from autometa_cli.devnet.process import HOST
 from autometa_cli.errors import ConfigError
 from autometa_cli.jobs import server as fitness
 from autometa_cli.jobs.connection import redis_errors
 from autometa_cli.jobs.queue import Claim, JobQueue
+from autometa_cli.scheduler import Scheduler
 from tests.jobs import cases
 from tests.jobs.desk import Desk
 from tests.jobs.fleet import KINDS, Node, binary, start
+from tests.network import LiveNetwork
 from tests.runner import Cli
+from tests.working.stage import staged
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "redis.md"
 PACKAGE = Path(autometa_cli.__file__).parent
@@ -127,6 +132,27 @@ def test_the_life_of_jobs(node: Node, desk: Desk) -> None:
 
 async def _records(desk: Desk) -> int:
     return len([record async for record in desk.inspector.records()])
+
+
+def test_services_at_work(node: Node, anvil: AnvilProcess) -> None:
+    """Scheduler and worker, with a chain: nothing that they ask Redis for is denied."""
+    node.client.flushall()
+    node.client.acl_log_reset()
+    network = LiveNetwork.on(anvil, url(node))
+
+    async def scenario() -> None:
+        async with staged(network, CONFIRMATIONS="1") as stage:
+            ids = await stage.made(3)
+            async with Rpc.of(network.settings()) as rpc, JobQueue.of(network.settings()) as queue:
+                done = await Scheduler(network.settings(CONFIRMATIONS="1"), queue, rpc).run_once()
+                assert done.enqueued == 3
+            async with stage.hired(burst=True) as hand:
+                await hand.finished()
+            await stage.assert_executed_once(ids)
+
+    asyncio.run(scenario())
+
+    assert [entry["object"] for entry in denials(node) if entry["object"] not in NEWER] == []
 
 
 def test_every_command_that_the_code_uses_is_on_the_page() -> None:

@@ -10,7 +10,9 @@ import pytest
 import redis.exceptions as rex
 
 from autometa_cli.devnet.node import AnvilProcess
-from autometa_cli.errors import AutometaError
+from autometa_cli.errors import AutometaError, RedisUnreachable
+from autometa_cli.jobs.queue import JobQueue
+from autometa_cli.scheduler import Scheduler
 from tests.jobs.fleet import Pair, until
 from tests.network import LiveNetwork
 from tests.working.stage import Stage, mining, no_mining, staged
@@ -59,7 +61,7 @@ def test_the_primary_dies_with_transactions_on_their_way(network: LiveNetwork, p
                     await stage.enqueue(*first)
                     await stage.until(_signed(stage, 8), "eight to be sent")
                     await stage.enqueue(*then)
-                    await asyncio.to_thread(pair.first.client.wait, 1, 1000)
+                    await asyncio.to_thread(pair.first.replicated)
                     await asyncio.to_thread(pair.first.kill)
                     await stage.until(lambda: "Redis" in hand.worker.house.summary(), "it to be told")
                 await asyncio.to_thread(pair.failed_over, pair.first)
@@ -98,6 +100,26 @@ def test_a_failover_that_forgets_what_was_sent(network: LiveNetwork, pair: Pair)
                     await stage.until(lambda: hand.worker.house.in_order, "the recovery", 90)
                     assert await stage.executed() == dict.fromkeys(ids, 1)
                     await hand.leave()
+
+    asyncio.run(scenario())
+
+
+def test_a_scheduler_goes_on_behind_a_failover(network: LiveNetwork, pair: Pair) -> None:
+    async def scenario() -> None:
+        settings = network.settings(CONFIRMATIONS="1")
+        async with network.rpc() as rpc, JobQueue.of(settings) as queue:
+            scheduler = Scheduler(settings, queue, rpc)
+            await network.create_workflows(2)
+            assert (await scheduler.run_once()).enqueued == 2
+            await network.create_workflows(3)
+            await asyncio.to_thread(pair.first.replicated)
+            await asyncio.to_thread(pair.first.kill)
+            with pytest.raises(RedisUnreachable):
+                await scheduler.run_once()
+
+            done = await until(scheduler.run_once, "a pass", AutometaError)
+
+            assert (done.enqueued, done.already) == (3, 2)
 
     asyncio.run(scenario())
 
