@@ -173,7 +173,10 @@ class _Judge:
         settled = sorted(each.tx for each in self.records if each.outcome == "executed")
         on_chain = sorted(each.tx for each in self.executions)
         yield Check(
-            "transactions in the ledger", _listed(on_chain), _listed(settled), "the ledger has the same"
+            "transactions in the ledger",
+            ", ".join(on_chain) or "none",
+            ", ".join(settled) or "none",
+            "the ledger has the same",
         )
 
     def _held(self) -> Iterator[Check]:
@@ -296,7 +299,3 @@ def _books(cast: Cast, before: Facts, after: Facts) -> Iterator[Check]:
 
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
-
-
-def _listed(hashes: Sequence[str]) -> str:
-    return ", ".join(hashes) or "none"
