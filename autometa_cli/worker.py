@@ -26,6 +26,7 @@ from autometa_cli import __version__
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.errors import AutometaError, ConfigError, RpcUnreachable
 from autometa_cli.executor.executor import EVMExecutor
+from autometa_cli.executor.requests import obey
 from autometa_cli.jobs.connection import RunChanged
 from autometa_cli.jobs.epoch import LedgerInDoubt
 from autometa_cli.jobs.job import open_envelope
@@ -210,9 +211,13 @@ class JobWorker:
                 head = await heads.fresh()
                 self.house.look(head, tracker)
                 now = (head.number, head.final_number)
-                if len(tracker) and (now != last or loop.time() - ticked > min(5.0, tracker.rebroadcast_after)):
+                if len(tracker) and (
+                    now != last or loop.time() - ticked > min(5.0, tracker.rebroadcast_after)
+                ):
                     await tracker.tick(head)
                     last, ticked = now, loop.time()
+                if len(tracker):
+                    await obey(self._queue, self._executor.ledger, tracker, head)
             except Exception as error:
                 self._survive(error)
             await asyncio.sleep(heads.patience)

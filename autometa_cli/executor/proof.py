@@ -12,6 +12,7 @@ from hexbytes import HexBytes
 from autometa_cli.chain import reverts
 from autometa_cli.chain.blocks import Receipt
 from autometa_cli.chain.contracts import executed_events, interface
+from autometa_cli.executor.requests import OPERATOR
 from autometa_cli.jobs.record import Attempt, Record
 
 Verdict = Literal["executed", "action_failed", "reverted", "refused", "cancelled", "foreign", "uncertain"]
@@ -91,7 +92,8 @@ def rule(record: Record, attempt: Attempt, receipt: Receipt) -> Ruling:
             return Ruling(
                 "refused", receipt.hash, "no endpoint took it; its nonce was used up by a self-transfer", fee
             )
-        return Ruling("cancelled", receipt.hash, record.reason or "cancelled", fee)
+        why = "a person cancelled it (tx cancel)" if record.reason == OPERATOR else record.reason
+        return Ruling("cancelled", receipt.hash, why or "cancelled", fee)
     if receipt.status != 1:
         return Ruling("reverted", receipt.hash, "the transaction was mined and reverted", fee)
     events = [e for e in executed_events(receipt, record.executor) if e.workflow == record.workflow]

@@ -24,6 +24,7 @@ from autometa_cli.executor.head import Counts, Head, Heads
 from autometa_cli.executor.judge import Judge
 from autometa_cli.executor.ledger import Hold, Ledger
 from autometa_cli.executor.proof import Tampered
+from autometa_cli.executor.requests import OPERATOR
 from autometa_cli.executor.sender import NotReplicated, Sender
 from autometa_cli.jobs.record import SIGNED_STATES, Attempt, Record
 
@@ -122,6 +123,18 @@ class Tracker:
         """The nonce of the open transaction of this record that is watched here; None where there is none."""
         tracked = self._tracked.get(key)
         return tracked.record.nonce if tracked else None
+
+    def holds(self, key: str) -> bool:
+        """Whether this worker may write to that record."""
+        tracked = self._tracked.get(key)
+        return (
+            tracked is not None and tracked.hold is not None and tracked.record.sender == self._sender.address
+        )
+
+    def place(self, key: str) -> tuple[str, str]:
+        """(sender, nonce) of a record that is watched here, as texts."""
+        record = self._tracked[key].record
+        return record.sender, str(record.nonce)
 
     async def discover(self, me: str, living: Iterable[str], at_work: Container[str]) -> None:
         """Watch open records that nobody alive watches; hold those of our key whose holder is gone.
@@ -306,6 +319,44 @@ class Tracker:
         if signed[1] != workflow.action_data or signed[3].lower() != workflow.owner.lower():
             return "changed"
         return None
+
+    # -- what people ask for --------------------------------------------------------------------------
+
+    async def bump(self, key: str, head: Head) -> str:
+        """Raise the fee of a transaction that this worker holds, now; what came of it, for people."""
+        tracked = self._tracked[key]
+        if await self._mined(tracked.record, head):
+            return "it is mined already"
+        try:
+            raised = (
+                await self._sender.raise_fee(tracked.hold, tracked.record, head.fees)
+                if tracked.hold
+                else None
+            )
+        except (FeeCapReached, Tampered) as error:
+            return str(error)
+        if raised is None:
+            self._drop(tracked)
+            return "another worker holds it now"
+        tracked.record, tracked.signed_at = raised, asyncio.get_running_loop().time()
+        await self._send(tracked, head)
+        return tracked.blocked or f"sent again as {raised.attempts_sent[-1].hash}"
+
+    async def cancel(self, key: str, head: Head) -> str:
+        """Send a self-transfer in the place of a call that this worker holds; what came of it, for people."""
+        tracked = self._tracked[key]
+        if tracked.record.state != "signed" or await self._mined(tracked.record, head):
+            return (
+                "it is mined already" if tracked.record.state == "signed" else "it is being cancelled already"
+            )
+        tracked.blocked = ""
+        await self._cancel(tracked, head, OPERATOR, unwanted=False)
+        if key not in self._tracked:
+            return "another worker holds it now"
+        return tracked.blocked or f"the self-transfer {tracked.record.attempts_sent[-1].hash} is sent"
+
+    async def _mined(self, record: Record, head: Head) -> bool:
+        return record.nonce is None or record.nonce < await head.view.nonce(record.sender)
 
     # -- mined, not final -----------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ class Keys:
         self.paused = self._name("paused")
         self.cleared = self._name("cleared")
         self.seen = self._name("seen")
+        self.requests = self._name("requests")
         #: HASH token, number, holder, until (ms): which scheduler leads.
         self.leader = self._name("leader")
 

@@ -15,6 +15,7 @@ import redis
 from autometa_cli.chain.fees import FeeQuote
 from autometa_cli.executor.head import Counts
 from autometa_cli.executor.ledger import Hold, Ledger
+from autometa_cli.executor.requests import Wish, ask
 from autometa_cli.jobs.deadletters import DeadLetters
 from autometa_cli.jobs.inspector import Inspector
 from autometa_cli.jobs.job import parse_job
@@ -231,6 +232,10 @@ class Desk:
         claim = self.bound(worker, next_run, workflow, sender, **more)
         assert self.write(claim).word == "ok"
         return claim
+
+    def ask(self, claim: Claim, wish: Wish = "cancel") -> Answer:
+        """What `tx bump` and `tx cancel` do beside a living holder."""
+        return self.do(ask(self.queue, self.record(claim.key), wish))
 
     def settle(
         self, key: str, verdict: str = "executed", *, block: int = 20, record: Record | None = None

@@ -58,9 +58,15 @@ def used(valkey_desk: Desk) -> Desk:
     desk.do(desk.queue.workers.beat(ann, {"state": "working", "trouble": "", "busy": "1", "open": "0"}))
     for number, verdict in enumerate(("executed", "action_failed", "reverted", "foreign", "uncertain"), 1):
         claim = desk.signed(ann, workflow=number, sender=(ALICE, BOB)[number % 2])
-        seen: dict[str, str | int] = {"answer:0": "accepted", "mined_tx": "0x", "mined_block": 1}
+        seen: dict[str, str | int] = {
+            "answer:0": "accepted",
+            "mined_tx": "0x",
+            "mined_block": 1,
+            "said": "done",
+        }
         desk.do(desk.ledger.note(claim.key, **seen))
         desk.settle(claim.key, verdict)
+    desk.ask(desk.signed(ann, workflow=7, sender="0x" + "d0" * 20), "bump")
     desk.write(desk.signed(ann, workflow=6), b"c", "0xc", cancel="paused", unwanted=True)
     for number, to in enumerate(("queued", "delayed", "skipped", "dead"), 11):
         desk.release(desk.bound(ann, 0, number), to, delay=60, hold=True)

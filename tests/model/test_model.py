@@ -23,6 +23,7 @@ ELSEWHERE = {
     "beat": "time; in the model anybody may be taken for dead at any moment",
     "leave": "a crash with nothing in flight",
     "note": "facts for people, which decide nothing",
+    "request": "a person's wish; in the model anybody may wish to cancel at any moment",
     "entomb": "elements that are no jobs",
     "dead_retry": "a person's decision: a new occurrence",
     "dead_drop": "a person's decision about a record that is closed",

@@ -14,7 +14,7 @@
 if not guard() then return {'recovery', seq()} end
 local key, verdict, block = ARGV[2], ARGV[5], ARGV[6]
 local r = redis.call('HMGET', KEYS[2], 'st', 'sender', 'nonce', 'holder', 'attempts', 'unwanted', 'spent',
-  'workflow', 'kind', 'n')
+  'workflow', 'kind', 'n', 'reason')
 local st = r[1] or ''
 if not (st == 'signed' or st == 'cancelling' or st == 'bound') or r[2] ~= ARGV[3] or r[3] ~= ARGV[4] then
   return {'already', seq(), st}
@@ -29,6 +29,8 @@ local attempts = tonumber(r[5] or '0')
 local to
 if verdict == 'executed' or verdict == 'action_failed' then
   to = 'settled'
+elseif st == 'cancelling' and r[11] == 'operator' and r[9] ~= 'noop' then
+  to = 'dead'  -- a person did not want it: it is not tried again by itself
 elseif verdict == 'reverted' or verdict == 'refused' then
   attempts = attempts + 1
   to = attempts <= tonumber(ARGV[10]) and 'delayed' or 'dead'

@@ -132,6 +132,78 @@ def _(desk: Desk) -> Act:
     return _takeover(desk)
 
 
+def _request(desk: Desk, what: str = "cancel", wish: str = "", nonce: str = "0") -> Act:
+    k, key = desk.keys, f"{CHAIN}:{EXECUTOR}:1:100:0"
+    keys = [k.epoch, k.workers, k.occurrence(key), k.requests]
+    return lambda: desk.call("request", keys, [key, what, wish, ALICE, nonce, 60])
+
+
+def _wish(desk: Desk) -> Act:
+    desk.signed(desk.worker("ann"))
+    return _request(desk)
+
+
+CASES["request", "ok", "cancel"] = _wish
+recovery("request", _wish)
+
+
+@case("request", "ok", "a cancel in the place of a bump")
+def _(desk: Desk) -> Act:
+    _wish(desk)
+    _request(desk, "bump")()
+    return _request(desk)
+
+
+@case("request", "ok", "done")
+def _(desk: Desk) -> Act:
+    _wish(desk)()
+    return _request(desk, "done", "cancel")
+
+
+@case("request", "already", "asked before")
+def _(desk: Desk) -> Act:
+    _wish(desk)()
+    return _request(desk)
+
+
+@case("request", "already", "to be cancelled anyway")
+def _(desk: Desk) -> Act:
+    _wish(desk)()
+    return _request(desk, "bump")
+
+
+@case("request", "already", "it is being cancelled")
+def _(desk: Desk) -> Act:
+    claim = desk.signed(desk.worker("ann"))
+    desk.write(claim, b"cancel", "0xcancel", cancel="paused")
+    return _request(desk)
+
+
+@case("request", "already", "something else is asked by now")
+def _(desk: Desk) -> Act:
+    _wish(desk)()
+    return _request(desk, "done", "bump")
+
+
+@case("request", "free", "nobody holds it")
+def _(desk: Desk) -> Act:
+    desk.signed(desk.worker("ann"))
+    desk.kill("ann")
+    return _request(desk)
+
+
+@case("request", "gone", "not signed")
+def _(desk: Desk) -> Act:
+    desk.bound(desk.worker("ann"))
+    return _request(desk)
+
+
+@case("request", "gone", "another nonce")
+def _(desk: Desk) -> Act:
+    desk.signed(desk.worker("ann"))
+    return _request(desk, nonce="1")
+
+
 @case("note", "ok")
 def _(desk: Desk) -> Act:
     claim = desk.signed(desk.worker("ann"))
@@ -209,6 +281,8 @@ for _verdict in ("executed", "action_failed", "reverted", "foreign", "uncertain"
     CASES["settle", "ok", _verdict] = _settle(_verdict)
 CASES["settle", "ok", "refused"] = _settle("refused", cancel="refused")
 CASES["settle", "ok", "cancelled, unwanted"] = _settle("cancelled", cancel="paused", unwanted=True)
+CASES["settle", "ok", "cancelled by a person"] = _settle("cancelled", cancel="operator")
+CASES["settle", "ok", "reverted, a person cancels"] = _settle("reverted", cancel="operator")
 CASES["settle", "ok", "cancelled, still wanted"] = _settle("cancelled", cancel="stuck")
 recovery("settle", _settle("executed"))
 
