@@ -15,6 +15,7 @@ from autometa_cli.chain.faults import RpcFault
 from autometa_cli.chain.view import together
 from autometa_cli.errors import RpcUnreachable
 from autometa_cli.executor.proof import Ruling, Verdict, rule, verify_bytes
+from autometa_cli.executor.taker import Takers
 
 if TYPE_CHECKING:
     from autometa_cli.chain.view import View
@@ -32,6 +33,7 @@ class Judge:
     def __init__(self, log_range: int, verify: Callable[[Record, Attempt], None] = verify_bytes) -> None:
         self._log_range = log_range
         self._verify = verify
+        self._takers = Takers()
 
     async def receipts(self, record: Record, view: View) -> list[Receipt | None]:
         """One for each attempt; None where it is not mined as far as the view's endpoint knows."""
@@ -51,8 +53,7 @@ class Judge:
         """
         own = await self._own(record, view, final)
         if own is None:
-            foreign = Ruling("foreign", "", "another transaction used its nonce", 0)
-            return await self._forgotten(record, view, final) or foreign
+            return await self._forgotten(record, view, final) or await self._foreign(record, view, final)
         if (
             record.kind == "now"
             and own.verdict in ("reverted", "refused", "cancelled")
@@ -76,6 +77,24 @@ class Judge:
             self._verify(record, attempt)
             return rule(record, attempt, receipt)
         return None
+
+    async def _foreign(self, record: Record, view: View, final: int) -> Ruling:
+        """Another transaction used its nonce: shown by that one, not by the absence of ours.
+
+        Raises:
+            RpcUnreachable: the endpoint does not show it, or it is ours and its receipt or event is not there yet.
+        """
+        taker = await self._takers.find(view, record.sender, record.nonce or 0, record.bound_block, final)
+        if taker.hash in {attempt.hash.lower() for attempt in record.attempts_sent}:
+            raise RpcUnreachable(f"the receipt of {taker.hash} is missing, though a final block has it")
+        call = interface("ActionExecutor").functions["executeWorkflow"].selector
+        call += record.workflow.to_bytes(32, "big")
+        if record.kind != "noop" and taker.to == record.executor.lower() and taker.data[:36] == call:
+            # An attempt that the ledger forgot. Its event was not found: then it must have reverted.
+            receipt = Receipt.parse(await view.request("eth_getTransactionReceipt", (taker.hash,)))
+            if receipt is None or receipt.status == 1:
+                raise RpcUnreachable(f"the event of {taker.hash} is missing, though a final block has it")
+        return Ruling("foreign", "", f"another transaction used its nonce: {taker.hash}", 0)
 
     async def _forgotten(self, record: Record, view: View, final: int) -> Ruling | None:
         """Was the workflow executed since the record was bound, by none of the attempts that we know, and by whom?

@@ -11,6 +11,7 @@ import pytest
 
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.chain.sendanswers import AnswerClass
+from autometa_cli.errors import RpcUnreachable
 from autometa_cli.executor.head import Counts, Head
 from autometa_cli.jobs.record import Record
 from tests.executor.bench import ME, Bench, bench, hold_of
@@ -55,6 +56,11 @@ def _at(number: int, counts: Counts, receipts: dict[str, Any] | None = None, **a
         number, counts=counts, eth_getTransactionReceipt=lambda p: (receipts or {}).get(p[0]),
         eth_getBlockByNumber=lambda p: {"hash": block(int(p[0], 16)).hash}, eth_getLogs=lambda p: [], **answers,
     )  # fmt: skip
+
+
+def _used_in(number: int) -> Callable[[Any], str]:
+    """Transaction counts of a key whose first nonce was used in this block."""
+    return lambda params: hex(int(int(params[1], 16) >= number))
 
 
 OPEN = Counts(0, 0, 0)
@@ -297,7 +303,19 @@ def test_what_was_bound_and_never_signed_is_settled_by_its_nonce_alone(redis_url
         b.tracker.add(record, hold_of(claim), sent=True)
         await b.tracker.tick(_at(20, MINED_ONE))
         assert (await b.record(claim.key)).state == "bound"
-        await b.tracker.tick(_at(22, FINAL_ONE))
+        with pytest.raises(RpcUnreachable, match="does not show block 20"):
+            await b.tracker.tick(_at(22, FINAL_ONE, eth_getTransactionCount=_used_in(MINED)))
+        assert (await b.record(claim.key)).state == "bound", "no block shows yet who used it"
+        theirs = {
+            "hash": "0x" + "f0" * 32,
+            "from": KEY.address,
+            "nonce": "0x0",
+            "to": OTHER_KEY,
+            "input": "0x",
+        }
+        taken = _at(22, FINAL_ONE, eth_getTransactionCount=_used_in(MINED))
+        taken.view.endpoint.answers["eth_getBlockByNumber"] = lambda p: {"transactions": [theirs]}  # type: ignore[attr-defined]
+        await b.tracker.tick(taken)
         stored = await b.record(claim.key)
         assert (stored.state, stored.outcome, stored.attempts) == ("delayed", "foreign", 0)
 

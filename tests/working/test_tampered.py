@@ -12,7 +12,7 @@ from autometa_cli.chain.contracts import interface
 from tests.network import RECIPIENT, LiveNetwork
 from tests.working.stage import Stage, no_mining, staged
 
-THIEF = "0x" + "12" * 20
+THIEF = "0x" + "7e" * 20
 
 
 async def _signed(stage: Stage, count: int) -> bool:
