@@ -159,7 +159,7 @@ class _Judge:
             yield self._each_due_date_once("not before it was due")
         good = sum(each.success for each in self.executions)
         yield Check("executions that succeeded", str(count), str(good), "its event says success")
-        yield from self._payment(max(count, part.runs))
+        yield from self._payment(max(count, part.runs) if part.interval else 1)
         charged = sum(each.charged for each in self.executions)
         due = part.gas_budget * count
         yield Check(
@@ -172,12 +172,8 @@ class _Judge:
         yield self._next_run()
         settled = sorted(each.tx for each in self.records if each.outcome == "executed")
         on_chain = sorted(each.tx for each in self.executions)
-        yield Check(
-            "transactions in the ledger",
-            ", ".join(on_chain) or "none",
-            ", ".join(settled) or "none",
-            "the ledger has the same",
-        )
+        said = "the ledger has the same"
+        yield Check("transactions in the ledger", ", ".join(on_chain), ", ".join(settled), said)
 
     def _held(self) -> Iterator[Check]:
         yield from self._untouched()
