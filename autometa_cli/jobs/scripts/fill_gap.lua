@@ -10,6 +10,8 @@ if not alive(KEYS[2], ARGV[2]) then return {'gone', seq()} end
 local n = tonumber(ARGV[5])
 if n ~= tonumber(ARGV[6]) or n ~= tonumber(ARGV[7]) then return {'none', seq()} end
 if redis.call('HEXISTS', KEYS[6], ARGV[5]) == 1 then return {'none', seq()} end
+-- The caller's head may be older than a settlement that freed this nonce from its owner: it is used up, not free.
+if n < tonumber(redis.call('HGET', KEYS[4], 'consumed') or '0') then return {'none', seq()} end
 local above = false
 for _, nonce in ipairs(redis.call('HKEYS', KEYS[6])) do
   if tonumber(nonce) > n then above = true break end

@@ -2,7 +2,8 @@
 -- Starts with its deleting writes, so that it also works on a Redis that is full.
 --   KEYS[1] {q}:epoch  [2] {q}:occurrence:<key> HASH  [3] {q}:workflow:… HASH  [4] {q}:sender:…:nonces HASH
 --       [5] {q}:open ZSET  [6] {q}:inflight:<holder> LIST  [7] {q}:history STREAM  [8] {q}:delayed ZSET  [9] {q}:dead ZSET
---       [10] {q}:sender:… HASH  (gas:<day>: gwei spent on gas that day, UTC; yesterday's and today's are kept)
+--       [10] {q}:sender:… HASH  (gas:<day>: gwei spent on gas that day, UTC; yesterday's and today's are kept;
+--            consumed: one past the highest nonce that was settled)
 --   ARGV[1] run  [2] key  [3] sender  [4] nonce  [5] verdict  [6] final block  [7] transaction hash or ''  [8] holder
 --       [9] envelope  [10] retries allowed  [11] delay of a retry (ms)  [12] text  [13] TTL of a settled record (s)
 --       [14] history length  [15] fee paid (wei)
@@ -24,6 +25,9 @@ if r[4] ~= ARGV[8] then return {'moved', seq(), r[4]} end
 redis.call('LREM', KEYS[6], 1, ARGV[9])
 redis.call('HDEL', KEYS[4], ARGV[4])
 redis.call('ZREM', KEYS[5], key)
+if tonumber(ARGV[4]) >= tonumber(redis.call('HGET', KEYS[10], 'consumed') or '0') then
+  redis.call('HSET', KEYS[10], 'consumed', text(tonumber(ARGV[4]) + 1))
+end
 for i = 0, tonumber(r[10] or '0') - 1 do redis.call('HDEL', KEYS[2], 'raw:' .. i, 'fee:' .. i) end
 local attempts = tonumber(r[5] or '0')
 local to

@@ -172,6 +172,14 @@ def _(desk: Desk) -> Act:
     return gap(desk, latest=2)
 
 
+@case("fill_gap", "none", "settled since the caller's head")
+def _(desk: Desk) -> Act:
+    lower = desk.signed(desk.worker("ann"), workflow=2)
+    desk.signed("ann", workflow=1)
+    desk.settle(lower.key)
+    return lambda: desk.do(desk.ledger.fill_gap("ann", CHAIN, ALICE, Counts(0, 0, 0), final=9))
+
+
 @case("fill_gap", "gone")
 def _(desk: Desk) -> Act:
     act = gap(desk)
