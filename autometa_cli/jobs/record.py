@@ -19,13 +19,18 @@ SIGNED_STATES = frozenset({"signed", "cancelling"})
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One signed transaction of a record. `what` is `call` or `cancel`; `fees` are wei per gas."""
+    """One signed transaction of a record. `what` is `call` or `cancel`; fees are wei per gas.
+
+    Attributes:
+        answer: what an endpoint said to it, as JSON (`class`, `text`, `endpoint`), or "". Decides nothing.
+    """
 
     raw: bytes
     hash: str
     what: str
     max_fee: int
     priority_fee: int
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,9 @@ class Record:
         block: finalized height that it was closed at.
         seen: height at which the chain was seen to ask for it.
         event: name of the transfer that it runs for (`scheduling.occasion`), or "".
+        mined_tx, mined_block: seen in a block that is not final yet, or "" and 0.
+        said: what came of the last `tx bump` or `tx cancel`.
+        spent: nonces that it used up, as (sender, nonce).
     """
 
     key: str
@@ -69,6 +77,13 @@ class Record:
     signed_at: int
     closed_at: int
     event: str = ""
+    claimed_at: int = 0
+    bound_at: int = 0
+    fee_paid: int = 0
+    mined_tx: str = ""
+    mined_block: int = 0
+    said: str = ""
+    spent: tuple[tuple[str, int], ...] = ()
 
     @property
     def label(self) -> str:
@@ -131,6 +146,7 @@ def read_record(key: str, fields: Mapping[bytes, bytes]) -> Record | None:
                 raw=fields.get(b"raw:%d" % i, b""),
                 hash=text(f"hash:{i}"),
                 what=text(f"what:{i}"),
+                answer=text(f"answer:{i}"),
                 **_fees(fields.get(b"fee:%d" % i, b"")),
             )
             for i in range(min(number("n"), 1000))
@@ -149,6 +165,17 @@ def read_record(key: str, fields: Mapping[bytes, bytes]) -> Record | None:
         signed_at=number("signed_at"),
         closed_at=number("closed_at"),
         event=text("event"),
+        claimed_at=number("claimed_at"),
+        bound_at=number("bound_at"),
+        fee_paid=number("fee_paid"),
+        mined_tx=text("mined_tx"),
+        mined_block=number("mined_block"),
+        said=text("said"),
+        spent=tuple(
+            (sender, int(nonce))
+            for sender, _, nonce in (each.rpartition(":") for each in text("spent").split())
+            if nonce.isascii() and nonce.isdigit()
+        ),
     )
 
 
