@@ -250,7 +250,9 @@ class Tracker:
         at_cap = ""
         if tracked.hold and record.sender == self._sender.address:
             if why:
-                await self._cancel(tracked, head, why, unwanted=True)
+                # A due run is opened again by the scheduler; an extra one that is still wanted is only made anew.
+                anew = record.kind == "now" and why == "changed"
+                await self._cancel(tracked, head, why, unwanted=not anew)
                 return
             if now - tracked.signed_at >= self.bump_after:
                 try:
@@ -318,6 +320,10 @@ class Tracker:
         signed = _call_arguments(record.attempts_sent[-1])
         if signed[1] != workflow.action_data or signed[3].lower() != workflow.owner.lower():
             return "changed"
+        if signed[4] != workflow.gas_budget:
+            return "changed"
+        if record.kind == "now" and workflow.next_run > head.now and signed[2] != workflow.next_run:
+            return "changed"  # it would put the owner's new date back
         return None
 
     # -- what people ask for --------------------------------------------------------------------------
