@@ -76,8 +76,9 @@ def test_settings_of_ones_own_do_not_reach_it(service: Service, monkeypatch: pyt
     monkeypatch.setenv("MARK", "mine")
     service.start()
     try:
-        environment = Path(f"/proc/{service.pid}/environ").read_text()
-        assert "MARK=mine" in environment
+        there = Path(f"/proc/{service.pid}/environ")
+        until(lambda: "MARK=mine" in there.read_text())  # empty while the process becomes another program
+        environment = there.read_text()
         assert "elsewhere" not in environment
         assert "cd" * 32 not in environment
         command = Path(f"/proc/{service.pid}/cmdline").read_text()
