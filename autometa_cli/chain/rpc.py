@@ -264,5 +264,5 @@ class Rpc:
         reasons += [f"{error.endpoint}: it serves chain {error.found}" for error in wrong]
         return RpcUnreachable(
             f"no RPC endpoint gave an answer: {'; '.join(reasons)}",
-            "check RPC_URLS and your network; `autometa doctor` tests each endpoint",
+            "check RPC_URLS (`autometa config show` tells where it comes from) and your network",
         )

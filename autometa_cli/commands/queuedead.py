@@ -56,7 +56,8 @@ def retry(
     """Put dead letters back on the list; their attempts count from 0.
 
     Never one whose transaction may still be mined. One that may have
-    been executed (uncertain) only by name or with --reason uncertain.
+    been executed (uncertain), or whose twin was (duplicate), only by name or
+    with --reason.
     """
     state = begin(as_json, env_file)
     choice = _choice(names, everything, workflow, reason)
@@ -88,6 +89,10 @@ def drop(
     _tell(state, "dropped", done)
 
 
+#: Reasons of letters that may pay a second time when they are tried again.
+_TWICE = ("uncertain", "duplicate")
+
+
 @dataclass
 class _Done:
     """What became of dead letters.
@@ -117,7 +122,7 @@ class _Done:
 
 def _why(answer: Answer | None) -> str:
     if answer is None:
-        return "it may have been executed; name it, or say --reason uncertain"
+        return "it may be paid twice (uncertain, duplicate); name it, or say --reason"
     other = answer.rest[0] if answer.rest else ""
     return {
         "already": f"it was opened again ({other or 'and closed'}); drop what is left of it",
@@ -161,10 +166,10 @@ async def _each(queue: JobQueue, what: str, names: list[str], choice: Wanted) ->
     from autometa_cli.jobs.deadletters import DeadLetters
 
     letters, by, done = DeadLetters(queue), operator(), _Done()
-    uncertain = bool(names) or what == "drop" or choice.reason == "uncertain"
+    uncertain = bool(names) or what == "drop" or choice.reason in _TWICE
     act = letters.retry if what == "retry" else letters.drop
     async for page in _pages(queue, names, choice):
-        sure = [record for record in page if uncertain or record.reason != "uncertain"]
+        sure = [record for record in page if uncertain or record.reason not in _TWICE]
         answers = dict(
             zip(
                 (record.key for record in sure),

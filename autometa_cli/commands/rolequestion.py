@@ -133,8 +133,13 @@ def role_question(state: State, account: str | None, role: str | None, contract:
 def worker_address(state: State, *, needed: bool = False) -> str:
     """Of the configured worker key; empty where there is none, unless it is needed. Raises ConfigError."""
     source = state.settings.worker_key()
-    if not needed and not source.variables:
-        return ""
+    if not source.variables and not source.incomplete:
+        if not needed:
+            return ""
+        raise UsageProblem(
+            "say whose role: give the worker's ADDRESS",
+            "`autometa wallet address` on the worker's machine shows it; with a WORKER_ key set here it is derived",
+        )
     return source.load(chain_id=state.settings.chain_id).address
 
 

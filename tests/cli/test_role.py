@@ -221,11 +221,11 @@ def test_check_answers_with_its_exit_code(cli: Cli, network: LiveNetwork) -> Non
     assert f"autometa role grant {ANYBODY} --role WORKER_ROLE --contract ActionExecutor" in no.stderr
 
 
-def test_check_without_an_address_or_key_names_the_variable(cli: Cli, network: LiveNetwork) -> None:
+def test_check_without_an_address_or_key_asks_for_the_address(cli: Cli, network: LiveNetwork) -> None:
     result = cli("role", "check", env=network.environment(WORKER_PRIVATE_KEY=""))
 
-    assert result.code == 3
-    assert "WORKER_PRIVATE_KEY is not set" in result.stderr
+    assert result.code == 2
+    assert "give the worker's ADDRESS" in result.stderr
 
 
 def test_list_shows_the_wiring(cli: Cli, network: LiveNetwork) -> None:
