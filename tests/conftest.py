@@ -20,6 +20,7 @@ os.environ |= {
 for _name in ("FORCE_COLOR", "PY_COLORS", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
     os.environ.pop(_name, None)
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -32,6 +33,9 @@ from autometa_cli.errors import AutometaError
 from autometa_cli.options import BY_NAME
 from tests.network import LiveNetwork
 from tests.runner import Cli
+
+# Where somebody runs the tests under nohup, children would inherit deaf ears for SIGHUP.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 _KEPT = ("AUTOMETA_ANVIL", "AUTOMETA_VALKEY")
 

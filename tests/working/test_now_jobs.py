@@ -131,6 +131,7 @@ def test_where_the_chain_says_0_it_is_the_ordinary_occurrence(network: LiveNetwo
     asyncio.run(scenario())
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("how", ["held", "twice on the list"])
 def test_the_occurrence_0_does_not_become_an_extra_run_when_the_chain_moves_on(
     network: LiveNetwork, how: str

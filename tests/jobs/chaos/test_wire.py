@@ -44,6 +44,7 @@ async def _drain(server: ValkeyProcess, log: Path, jobs: int, seed: int, hands: 
     return wire.mischief
 
 
+@pytest.mark.soak
 def test_a_bad_wire_loses_and_repeats_nothing(
     redis_url: str, redis_server: ValkeyProcess, tmp_path: Path
 ) -> None:
