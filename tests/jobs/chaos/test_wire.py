@@ -16,7 +16,8 @@ from tests.jobs.chaos.hand import Hand
 from tests.jobs.chaos.harness import enqueue
 from tests.jobs.chaos.wire import BadWire
 
-_PATIENCE_SECONDS = 60.0
+# Three seconds on an idle machine. On a busy one silent workers are buried, and what they held waits its turn as suspect.
+_PATIENCE_SECONDS = 180.0
 
 
 async def _drain(server: ValkeyProcess, log: Path, jobs: int, seed: int, hands: int = 3) -> Counter[str]:
@@ -44,7 +45,7 @@ async def _drain(server: ValkeyProcess, log: Path, jobs: int, seed: int, hands: 
     return wire.mischief
 
 
-@pytest.mark.soak
+@pytest.mark.timeout(400)
 def test_a_bad_wire_loses_and_repeats_nothing(
     redis_url: str, redis_server: ValkeyProcess, tmp_path: Path
 ) -> None:
