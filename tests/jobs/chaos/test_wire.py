@@ -16,7 +16,7 @@ from tests.jobs.chaos.hand import Hand
 from tests.jobs.chaos.harness import enqueue
 from tests.jobs.chaos.wire import BadWire
 
-# Three seconds on an idle machine. On a busy one silent workers are buried, and what they held waits its turn as suspect.
+# Three seconds on an idle machine. On a busy one silent workers are buried, and what they held waits its turn.
 _PATIENCE_SECONDS = 180.0
 
 
