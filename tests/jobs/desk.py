@@ -23,6 +23,7 @@ from autometa_cli.jobs.occurrence import Occurrence
 from autometa_cli.jobs.queue import Claim, JobQueue, Sighting
 from autometa_cli.jobs.record import Record
 from autometa_cli.jobs.script import Answer, Argument, Scripts
+from autometa_cli.jobs.states import TABLE
 from autometa_cli.jobs.workers import Workers
 
 Result = TypeVar("Result")
@@ -32,22 +33,45 @@ EXECUTOR = "0x" + "ee" * 20
 OWNER = "0x" + "0a" * 20
 ALICE, BOB = "0x" + "a1" * 20, "0x" + "b0" * 20
 WINDOW = 4
+MOVES = frozenset(move for row in TABLE for move in row.moves)
 FEES = FeeQuote(base_fee=100, priority_fee=1, max_fee=201)
 
 
+#: Facts for people, and wishes: no transitions.
+NOTES = ("note", "request")
+
+
 class Recorder(Scripts):
-    """Remembers what was asked and answered, to ask it again."""
+    """Remembers what was asked and answered, to ask it again; watches what becomes of records.
+
+    Attributes:
+        moves: (from, script, to) of every change of a record that was seen; "" stands for no record. One that
+            `jobs.states` does not know fails the test at once.
+    """
 
     def __init__(self, client: Any) -> None:
         super().__init__(client)
         self.asked: list[tuple[str, Sequence[str], Sequence[Argument]]] = []
         self.answered: list[Answer] = []
+        self.moves: set[tuple[str, str, str]] = set()
 
     async def call(self, name: str, keys: Sequence[str], args: Sequence[Argument]) -> Answer:
+        records = [key for key in dict.fromkeys(keys) if "}:occurrence:" in key]
+        before = [await self._redis.hgetall(key) for key in records]
         answer = await super().call(name, keys, args)
         self.asked.append((name, keys, args))
         self.answered.append(answer)
+        for key, was in zip(records, before, strict=True):
+            self._watch(name, was, await self._redis.hgetall(key), answer.word)
         return answer
+
+    def _watch(self, name: str, was: dict[bytes, bytes], now: dict[bytes, bytes], word: str) -> None:
+        move = (was.get(b"st", b"").decode(), name, now.get(b"st", b"").decode())
+        if name in NOTES:
+            assert move[0] == move[2], f"{name} is no transition, and moved a record: {move}"
+        elif was != now or (name, word) == ("requeue", "ok"):  # that one puts a second element on the list
+            assert move in MOVES, f"no row of jobs.states allows {move}"
+            self.moves.add(move)
 
 
 class Desk:
