@@ -59,6 +59,12 @@ class View:
         """The same endpoint at another of its blocks."""
         return View(self.endpoint, block, self._down)
 
+    def newest(self) -> View:
+        """The same endpoint at whatever is its newest block when it is asked; `block` stays what it was."""
+        view = self.pinned(self.block)
+        view._tag = "latest"
+        return view
+
     async def request(self, method: str, params: Sequence[Any] = ()) -> Any:
         """Any other read at this endpoint. Pass the block yourself: `hex(view.block.number)`."""
         try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, Protocol
 
-from autometa_cli.chain import reverts
+from autometa_cli.chain import reverts, roles
 from autometa_cli.chain.contracts import Registry, Workflow, interface
 from autometa_cli.chain.encodings import (
     Action,
@@ -282,7 +282,7 @@ class Checker:
         try:
             outer_gas = await head.view.estimate_gas(self.executor, data, sender=self._sender)
         except RpcFault as fault:
-            return self._would_fail("the call would revert", fault, holds)
+            return await self._call_would_fail("the call would revert", fault, head, holds)
         # An inner call that runs out of gas is swallowed by the contract, so the outer estimate alone can be too low;
         # the EVM hands 63/64 of the gas to an inner call.
         least = max(outer_gas, inner_gas * 64 // 63 + OUTER_OVERHEAD_GAS)
@@ -305,10 +305,30 @@ class Checker:
                 head.view.call(self.executor, data, sender=self._sender, gas=gas, fees=head.fees),
             )
         except RpcFault as fault:
-            return self._would_fail("the call would fail with its gas limit", fault, holds)
+            return await self._call_would_fail("the call would fail with its gas limit", fault, head, holds)
         if isinstance(action, TokenTransfer) and returned and not int.from_bytes(returned[:32], "big"):
             return self._hold("would_fail", "the token's transfer answers false", holds)
         return Go(workflow, data, gas, new_next_run, needs)
+
+    async def _call_would_fail(self, what: str, fault: RpcFault, head: Head, holds: int) -> Refusal:
+        """Of a call by our own key: is it the job that fails, or is it that key (I6)?
+
+        A node that is just mining has been seen to answer for the pinned block out of the next one, so that `permitted`
+        was true a block too early. What it says of the role now is asked again, of that block and of the newest.
+        """
+        if is_revert(fault) and not await self._permitted(head):
+            return Refusal("queued", "no_role", "this worker's key has no WORKER_ROLE", trouble=True)
+        return self._would_fail(what, fault, holds)
+
+    async def _permitted(self, head: Head) -> bool:
+        return all(
+            await together(
+                *(
+                    roles.has_role(view, self.executor, "WORKER_ROLE", self._sender)
+                    for view in (head.view, head.view.newest())
+                )
+            )
+        )
 
     def _would_fail(self, what: str, fault: RpcFault, holds: int) -> Refusal:
         # A revert's words are the target's own: they are shown, and never believed ("your worker has no role").

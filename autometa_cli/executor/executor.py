@@ -57,6 +57,7 @@ class EVMExecutor:
 
     Attributes:
         heads: the chain as of now.
+        checker: decides whether to execute.
         tracker: the transactions on their way.
         registry: where workflows are read.
         recovery: what to do when Redis forgot.
@@ -114,7 +115,7 @@ class EVMExecutor:
             executor=executor,
             max_fee=settings.max_fee_wei,
         )
-        self._checker = Checker(
+        self.checker = Checker(
             registry=self.registry,
             executor=executor,
             escrow=escrow,
@@ -211,7 +212,7 @@ class EVMExecutor:
             # Its record was deleted or replaced behind our back, and another nonce would be another execution.
             text = f"its ledger record was replaced while its transaction with nonce {open_nonce} is open"
             return Refusal("delayed", "tampered", text, delay=60)
-        decision = await self._checker.check(
+        decision = await self.checker.check(
             claim.occurrence,
             workflow,
             head,
