@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from autometa_cli.chain.contracts import Registry, Workflow
+from autometa_cli.executor import faultpoints
 from autometa_cli.executor.budget import Budget
 from autometa_cli.executor.check import Checker, Go, Refusal, Triggers
 from autometa_cli.executor.funds import Funds
@@ -241,6 +242,7 @@ class EVMExecutor:
         refusal = await self._bind(claim, head)
         if refusal is not None:
             return refusal
+        faultpoints.reached(faultpoints.BOUND)
         record = await self._queue.record(claim.key)
         if record is None or record.nonce is None:
             return Lost("the record vanished")

@@ -11,6 +11,7 @@ from hexbytes import HexBytes
 
 from autometa_cli.chain.fees import FeeQuote, bump
 from autometa_cli.errors import AutometaError
+from autometa_cli.executor import faultpoints
 from autometa_cli.executor.ledger import Hold, Ledger, broadcast_note
 from autometa_cli.executor.proof import verify_bytes
 from autometa_cli.jobs.record import Attempt, Record
@@ -60,7 +61,9 @@ class Sender:
         """Sign the call of a bound record and write it down; the record with it, or None when we were fenced."""
         fields = self._fields(record, self._executor, go.data, go.gas, fees)
         signed = self._signer.sign(fields)
+        faultpoints.reached(faultpoints.SIGNED)
         answer = await self._ledger.write_call(hold, record, signed.raw, signed.hash, fees, go.new_next_run)
+        faultpoints.reached(faultpoints.WRITTEN)
         written = self._written(answer.word, record, signed.raw, signed.hash, "call", fees)
         return replace(written, new_next_run=go.new_next_run) if written else None
 
@@ -129,6 +132,7 @@ class Sender:
                 raise NotReplicated(short)
             self._replicated.add(attempt.hash)
         answer = await self._rpc.send_raw(attempt.raw)
+        faultpoints.reached(faultpoints.BROADCAST)
         level = logging.INFO if answer.kind in ("accepted", "known") else logging.WARNING
         _log.log(
             level, "%s: sent %s, nonce %s: %s %s", record.label, attempt.hash, record.nonce,

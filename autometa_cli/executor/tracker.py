@@ -19,6 +19,7 @@ from autometa_cli.chain.faults import RpcFault
 from autometa_cli.chain.fees import FeeCapReached
 from autometa_cli.chain.sendanswers import AnswerClass
 from autometa_cli.errors import RpcUnreachable
+from autometa_cli.executor import faultpoints
 from autometa_cli.executor.check import unwanted
 from autometa_cli.executor.head import Counts, Head, Heads
 from autometa_cli.executor.judge import Judge
@@ -372,6 +373,7 @@ class Tracker:
         for receipt in await self._judge.receipts(tracked.record, head.view):
             if receipt is not None:
                 tracked.mined, tracked.blocked = True, ""
+                faultpoints.reached(faultpoints.MINED)
                 self._funds.spent(tracked.record.key, receipt.block_number)
                 await self._ledger.note(
                     tracked.record.key, mined_tx=receipt.hash, mined_block=receipt.block_number
@@ -383,6 +385,7 @@ class Tracker:
         record = tracked.record
         ruling = await self._judge.rule(record, head.view, head.final_number)
         verdict, tx, text, fee = ruling.verdict, ruling.tx, ruling.text, ruling.fee
+        faultpoints.reached(faultpoints.DECIDED)
         answer = await self._ledger.settle(
             record, verdict, block=head.final_number, tx=tx, text=text, fee=fee
         )

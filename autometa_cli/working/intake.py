@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.errors import AutometaError, RpcUnreachable
+from autometa_cli.executor import faultpoints
 from autometa_cli.executor.check import Refusal, contradiction, digest, unwanted
 from autometa_cli.executor.executor import Lost
 from autometa_cli.executor.ledger import Hold
@@ -108,6 +109,8 @@ class Intake:
             self._house.rpc_failed(error)
             await self._queue.retreat(self._worker, raw)
             return None, None, None
+        if claim is not None:
+            faultpoints.reached(faultpoints.CLAIMED)
         return claim, workflow, head
 
     async def _adopt(self, job: Job, workflow: Workflow | None, head: Head) -> Claim | None:
