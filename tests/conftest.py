@@ -37,6 +37,8 @@ from tests.runner import Cli
 # Where somebody runs the tests under nohup, children would inherit deaf ears for SIGHUP.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+#: Blocks after which the shared chain begins anew.
+LONG_CHAIN = 300
 _KEPT = ("AUTOMETA_ANVIL", "AUTOMETA_VALKEY")
 
 # A developer's own settings must not reach a test, nor a test a developer's chain.
@@ -82,8 +84,7 @@ def redis_url(redis_server: ValkeyProcess) -> str:
 
 
 @pytest.fixture(scope="session")
-def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AnvilProcess]:
-    """A chain (id 1287) that mines each transaction at once; no funded accounts: `anvil.set_balance`."""
+def _anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AnvilProcess]:
     from autometa_cli.devnet import anvil_binary
 
     try:
@@ -93,6 +94,19 @@ def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AnvilProcess]:
         unavailable(f"{error.message} {error.hint}")
     yield node
     node.stop()
+
+
+@pytest.fixture
+def anvil(_anvil: AnvilProcess) -> AnvilProcess:
+    """A chain (id 1287) that mines each transaction at once; no funded accounts: `anvil.set_balance`.
+
+    Begun anew when it has become long: anvil copies its whole state with each block, and while it does so, a read at
+    the newest block may already show what only the next one will have.
+    """
+    if _anvil.block_number() > LONG_CHAIN:
+        _anvil.stop()
+        _anvil.start()
+    return _anvil
 
 
 @pytest.fixture

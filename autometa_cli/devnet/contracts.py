@@ -61,6 +61,7 @@ def set_up(anvil: AnvilProcess, workers: int = 1) -> Contents:
     quick = block_time is not None and block_time == int(block_time)
     if quick:
         anvil.mine_at_once()
+    anvil.mine()  # a balance that was set stands in no block before the next one
     contents = asyncio.run(_deploy(anvil, accounts))
     if quick and block_time is not None:
         anvil.mine_every(int(block_time))
