@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from autometa_cli.chain.networks import Network, network, with_chain_id
+from autometa_cli.chain.networks import Network, network, public_rate, with_chain_id
 from autometa_cli.errors import ConfigError
 from autometa_cli.layers import Layers, Problem, Value, gather
 from autometa_cli.options import BY_NAME, OPTIONS
@@ -56,6 +56,8 @@ class Settings:
     Attributes:
         chain_id: of the chain that every endpoint must answer with; the same as `network.chain_id`.
         rpc_urls: tried in order; empty only on a chain without a preset. May hold API keys.
+        rpc_rate_limit: requests a second to each endpoint; 0 for no limit; None for what `rpc_rate` knows.
+        private_rpc_url: gets all that is sent; may hold an API key.
         confirmations: blocks deep that count as final; None for the chain's own `finalized` tag.
         price_feeds: address of the price feed, checksummed, by upper-case symbol.
         price_sources: `chain` and `http` in the order in which they are asked.
@@ -71,6 +73,9 @@ class Settings:
     network: Network
     chain_id: int
     rpc_urls: tuple[str, ...]
+    rpc_rate_limit: int | None
+    broadcast_all: bool
+    private_rpc_url: str | None
     confirmations: int | None
     registry_address: str | None
     actionexecutor_address: str | None
@@ -124,6 +129,13 @@ class Settings:
         value = self._values.get(BY_NAME[name].name)
         return value.origin if value else "default"
 
+    def rpc_rate(self, url: str) -> int | None:
+        """Requests a second that an endpoint may be asked: RPC_RATE_LIMIT, or what a public one is known to allow;
+        None for no limit."""
+        if self.rpc_rate_limit is None:
+            return public_rate(url)
+        return self.rpc_rate_limit or None
+
     def worker_key(self) -> KeySource:
         """Where the worker's key comes from; nothing is read yet."""
         return self._key("WORKER")
@@ -136,11 +148,14 @@ class Settings:
         """Where a workflow owner's key comes from; nothing is read yet."""
         return self._key("OWNER")
 
+    def _all_urls(self) -> tuple[str, ...]:
+        return (*self.rpc_urls, *([self.private_rpc_url] if self.private_rpc_url else []))
+
     def _key(self, name: str) -> KeySource:
         mine = {key: value for key, value in self._values.items() if key.startswith(f"{name}_")}
         return KeySource(
             name,
-            test_keys_allowed=self.network.local and all(map(_is_local, self.rpc_urls)),
+            test_keys_allowed=self.network.local and all(map(_is_local, self._all_urls())),
             _values={key: value.text for key, value in mine.items()},
             _origins={key: value.origin for key, value in mine.items()},
         )
@@ -276,6 +291,11 @@ def _compare(layers: Layers, given: Mapping[str, Any], problems: list[Problem], 
         warnings.append(
             f"{', '.join(own)} is set, but {', '.join(preset)} is the one of {chain.title}'s preset; "
             "do these contracts belong together?"
+        )
+    if given["broadcast_all"] and given["private_rpc_url"]:
+        message = "BROADCAST_ALL sends to every endpoint, PRIVATE_RPC_URL to that one alone"
+        problems.append(
+            Problem("BROADCAST_ALL", layers.values["BROADCAST_ALL"].origin, message, "unset one of them")
         )
     concurrent, nonces = given["max_concurrent_executions"], given["max_open_nonces"]
     if concurrent and nonces and concurrent > nonces:

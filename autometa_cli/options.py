@@ -130,6 +130,28 @@ _GROUPS: dict[str, tuple[Option, ...]] = {
             "url",
         ),
         Option(
+            "RPC_RATE_LIMIT",
+            "rpc_rate_limit",
+            parsers.whole(0, 100_000, "requests a second"),
+            "",
+            "requests a second to each endpoint, batches count as their calls; 0: no limit; empty: a public one's own",
+        ),
+        Option(
+            "BROADCAST_ALL",
+            "broadcast_all",
+            parsers.flag,
+            "0",
+            "1: send transactions to every healthy endpoint, not only to the first",
+        ),
+        Option(
+            "PRIVATE_RPC_URL",
+            "private_rpc_url",
+            parsers.http_url,
+            "",
+            "an endpoint that alone gets what is sent; while it is away nothing is sent; empty: those of RPC_URLS",
+            "url",
+        ),
+        Option(
             "CONFIRMATIONS",
             "confirmations",
             parsers.confirmations,
@@ -306,9 +328,10 @@ _GROUPS: dict[str, tuple[Option, ...]] = {
         Option(
             "CHARGE",
             "charge",
-            parsers.choice("budget"),
+            parsers.choice("budget", "cost"),
             "budget",
-            "what an owner's escrow pays for an execution: the workflow's gas budget",
+            "what an owner's escrow pays for an execution: budget, all of the workflow's gas budget; "
+            "cost, what the transaction is expected to cost, that much at most",
         ),
         Option(
             "MIN_WORKER_BALANCE",

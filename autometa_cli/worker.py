@@ -132,6 +132,7 @@ class JobWorker:
             closed=self._on_closed,
         )
         await self.house.check_wiring(await self._rpc.view())
+        await self._rpc.check_private()
 
     async def _live(self, burst: bool) -> bool:
         """One life under one id: True when it ended as wanted, False when the worker was buried."""
@@ -210,6 +211,7 @@ class JobWorker:
             try:
                 head = await heads.fresh()
                 self.house.look(head, tracker)
+                self.house.sending(self._rpc.send_trouble())
                 now = (head.number, head.final_number)
                 if len(tracker) and (
                     now != last or loop.time() - ticked > min(5.0, tracker.rebroadcast_after)

@@ -141,6 +141,40 @@ def test_moonbase_rpc_is_not_used_on_another_public_network() -> None:
     assert settings.warnings == ("MOONBASE_RPC is not used on Moonbeam; set RPC_URLS",)
 
 
+def test_the_limit_of_public_endpoints_is_known_and_a_set_one_holds_for_all() -> None:
+    public, onfinality = NETWORKS["moonbase"].rpc_urls
+    settings = load()
+
+    assert (settings.rpc_rate(public), settings.rpc_rate(onfinality)) == (25, 40)
+    assert settings.rpc_rate(onfinality + "?apikey=1234567890") is None
+    assert load(RPC_URLS="http://127.0.0.1:8545").rpc_rate("http://127.0.0.1:8545") is None
+    assert load(RPC_RATE_LIMIT="7").rpc_rate(public) == 7
+    assert load(RPC_RATE_LIMIT="0").rpc_rate(public) is None
+    assert "whole number" in error(RPC_RATE_LIMIT="2.5")
+
+
+def test_every_preset_endpoint_has_its_limit() -> None:
+    for preset in NETWORKS.values():
+        for url in preset.rpc_urls:
+            assert preset.local or load().rpc_rate(url), url
+
+
+def test_sending_to_all_and_to_one_alone_is_a_contradiction() -> None:
+    private = "https://relay.example/0123456789abcdef"
+
+    assert load(PRIVATE_RPC_URL=private).private_rpc_url == private
+    assert load(BROADCAST_ALL="yes").broadcast_all
+    assert "PRIVATE_RPC_URL" in error(PRIVATE_RPC_URL=private, BROADCAST_ALL="1")
+    assert shown("PRIVATE_RPC_URL", private) == "https://relay.example/…"
+
+
+def test_test_keys_are_not_for_a_private_endpoint_elsewhere() -> None:
+    url = "https://relay.example/0123456789abcdef"
+    assert load(NETWORK="local").worker_key().test_keys_allowed
+    assert not load(NETWORK="local", PRIVATE_RPC_URL=url).worker_key().test_keys_allowed
+    assert load(NETWORK="local", PRIVATE_RPC_URL="http://127.0.0.1:1").worker_key().test_keys_allowed
+
+
 # --- layers
 
 

@@ -2,7 +2,8 @@
 
 A `Lane` holds the calls that wait for their turn and bounds the exchanges under way. While all of them are
 out, calls gather, so batches grow with the load by themselves and a lone call leaves at once. Where a server
-says that it is asked too often, the lane rests a moment and goes on with half as many calls at a time.
+says that it is asked too often, the lane rests a moment and goes on with half as many calls at a time; where its
+limit is known, a bucket of tokens keeps the lanes below it from the start.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autometa_cli.chain.bucket import TokenBucket
 
 #: Seconds of the first rest after "too many requests", doubled while no call succeeds, and the longest.
 FIRST_REST = 0.5
@@ -62,6 +66,7 @@ class Lane:
         limit: exchanges under way at the same time.
         size: gives the largest batch that the server takes at present.
         patience: seconds that a call waits for its turn while no other call succeeds either.
+        bucket: a token for each call, a batch counting as its calls; None: as many as there are.
     """
 
     def __init__(
@@ -72,7 +77,9 @@ class Lane:
         limit: int,
         size: Callable[[], int],
         patience: float,
+        bucket: TokenBucket | None = None,
     ) -> None:
+        self._bucket = bucket
         self._exchange = exchange
         self._give_up = give_up
         self._limit = limit
@@ -140,16 +147,27 @@ class Lane:
 
     def _depart(self) -> None:
         if not self._waiting:
+            if self._bucket is not None:
+                self._bucket.leave(self)
             return
         loop = self._waiting[0].future.get_loop()
         now = loop.time()
         if now < self._resting_until:
-            if self._wake is None:
-                self._wake = loop.call_at(self._resting_until, self._woken)
+            self._sleep(loop, self._resting_until)
             return
         out = sum(len(group) for group in self._under_way.values())
         while self._waiting and len(self._under_way) < self._limit and out < self._window:
-            calls = self._next(max(1, int(min(self._size(), self._window - out))), now)
+            count = max(1, int(min(self._size(), self._window - out)))
+            if self._bucket is None:
+                calls = self._next(count, now)
+            else:
+                allowed = self._bucket.take(self, min(count, len(self._waiting)))
+                if not allowed:
+                    self._sleep(loop, now + self._bucket.wait())
+                    return
+                calls = self._next(allowed, now)
+                if len(calls) < allowed:
+                    self._bucket.give_back(self, allowed - len(calls))
             if calls:
                 out += len(calls)
                 task = loop.create_task(self._exchange(calls))
@@ -167,6 +185,10 @@ class Lane:
             else:
                 calls.append(call)
         return calls
+
+    def _sleep(self, loop: asyncio.AbstractEventLoop, until: float) -> None:
+        if self._wake is None:
+            self._wake = loop.call_at(until, self._woken)
 
     def _woken(self) -> None:
         self._wake = None

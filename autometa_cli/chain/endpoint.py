@@ -1,4 +1,4 @@
-"""One JSON-RPC endpoint: coalesced reads, sends that are never repeated, the chain id checked once."""
+"""One JSON-RPC endpoint: coalesced reads, sends that are never repeated, the chain id checked on every connect."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 import itertools
 import json
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,10 +15,14 @@ from eth_hash.auto import keccak
 
 from autometa_cli.chain.answers import Scrubber, error_parts, is_oversize, read_answers
 from autometa_cli.chain.batching import Call, Lane
-from autometa_cli.chain.faults import EndpointDown, RpcFault, WrongChain, quantity
+from autometa_cli.chain.bucket import TokenBucket
+from autometa_cli.chain.chaincheck import ChainCheck
+from autometa_cli.chain.errorrate import ErrorRate
+from autometa_cli.chain.faults import EndpointDown, RpcFault, WrongChain
 from autometa_cli.chain.sendanswers import AnswerClass, SendAnswer, classify, is_rate_limit
 from autometa_cli.chain.transport import Transport, TransportFailure
 from autometa_cli.errors import ConfigError
+from autometa_cli.secrets import redact_url
 
 #: Exchanges under way at the same time, for each endpoint and sort of call.
 READS_IN_FLIGHT = 8
@@ -36,34 +41,50 @@ class Endpoint:
         timeout: seconds for one exchange; a call may wait as long again for its turn where the endpoint is
             saturated.
         batch_size: the most calls in one JSON-RPC batch.
+        rate: calls a second that it may be asked, a batch counting as its calls; None: as many as there are.
+        clock: monotonic seconds, for `rate` and for `errors`.
 
     Attributes:
         name: the redacted URL.
         batch_size: the most calls in one batch at present: it halves when the server refuses one.
+        check: of its chain id.
+        errors: how often it failed lately.
     """
 
     def __init__(
-        self, url: str, *, chain_id: int | None = None, timeout: float = 10.0, batch_size: int = 100
+        self,
+        url: str,
+        *,
+        chain_id: int | None = None,
+        timeout: float = 10.0,
+        batch_size: int = 100,
+        rate: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if urlsplit(url).scheme not in ("http", "https"):
             raise ConfigError("an RPC URL must begin with http:// or https://", "see RPC_URLS")
-        self.transport = Transport(url, timeout=timeout)
-        self.name = self.transport.name
-        self.expected = chain_id
+        self.name = redact_url(url)
+        self.check = ChainCheck(self.name, chain_id, self._chain_id)
+        self.transport = Transport(url, timeout=timeout, connected=self.check.doubt)
+        self.errors = ErrorRate(clock)
         self.timeout = timeout
         self.batch_size = batch_size
         self._clean = Scrubber(url).clean
         self._ids = itertools.count(1)
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._verified = chain_id is None
-        self._found: int | None = None  # what a server of another chain said
-        self._verifying: asyncio.Task[None] | None = None
+        self._retrying: set[asyncio.Task[None]] = set()
         # Sends are batched only where a batch of reads has been answered: a refused batch of sends would
         # leave every member ambiguous.
         self._batches_work = False
+        bucket = TokenBucket(rate, clock) if rate else None
         self._reads = Lane(
-            self._read, self._give_up, limit=READS_IN_FLIGHT, size=lambda: self.batch_size, patience=timeout
+            self._read,
+            self._give_up,
+            limit=READS_IN_FLIGHT,
+            size=lambda: self.batch_size,
+            patience=timeout,
+            bucket=bucket,
         )
         self._sends = Lane(
             self._send,
@@ -71,6 +92,7 @@ class Endpoint:
             limit=SENDS_IN_FLIGHT,
             size=lambda: self.batch_size if self._batches_work else 1,
             patience=timeout,
+            bucket=bucket,
         )
 
     def __repr__(self) -> str:
@@ -90,36 +112,31 @@ class Endpoint:
             WrongChain: it serves another chain (a ConfigError).
             TypeError: `params` are not JSON.
         """
-        if not self._verified:
-            await self.verify()
+        if not self.check.passed:
+            await self.check.run()
         return await self._put(self._reads, method, params, patient=patient)
 
-    async def send(self, raw: bytes) -> SendAnswer:
-        """Offer signed bytes, once. Raises only WrongChain and EndpointDown, and only before it left."""
-        if not self._verified:
-            await self.verify()
-        params = ("0x" + raw.hex(),)
-        answer: SendAnswer = await self._put(self._sends, "eth_sendRawTransaction", params, raw=raw)
-        return answer
+    async def send(self, raw: bytes, *, patient: bool = False) -> SendAnswer:
+        """Offer signed bytes, once. Raises only WrongChain and EndpointDown, and only before it left.
 
-    async def verify(self) -> None:
-        """Ask for the chain id, once for all who wait. Raises WrongChain or EndpointDown."""
-        if self._found is not None:
-            raise self._wrong(self._found)
-        if self._verified:
-            return
-        if self._verifying is None:
-            self._verifying = asyncio.create_task(self._verify())
-            self._verifying.add_done_callback(self._verify_done)
-        await asyncio.shield(self._verifying)
+        Args:
+            patient: where the server says that it is asked too often, and so did not take it, wait and offer it
+                again; for as long as it answers anything at all, and `timeout` more.
+        """
+        if not self.check.passed:
+            await self.check.run()
+        params = ("0x" + raw.hex(),)
+        call = self._put(self._sends, "eth_sendRawTransaction", params, raw=raw, patient=patient)
+        answer: SendAnswer = await call
+        return answer
 
     async def close(self) -> None:
         """Give up what is under way (sends: ambiguous) and close the connections."""
         self._closed = True
         await self._reads.close()
         await self._sends.close()
-        if self._verifying is not None:
-            await asyncio.wait([self._verifying])
+        await self.check.end()
+        await asyncio.gather(*self._retrying)
         await self.transport.disconnect()
 
     def _put(
@@ -138,23 +155,8 @@ class Endpoint:
         lane.put(call)
         return call.future
 
-    async def _verify(self) -> None:
-        try:
-            found = quantity(await self._put(self._reads, "eth_chainId", (), patient=True), "eth_chainId")
-        except RpcFault as fault:
-            raise EndpointDown(self.name, f"it does not tell its chain id: {fault.text}") from None
-        if found != self.expected:
-            self._found = found
-            raise self._wrong(found)
-        self._verified = True
-
-    def _verify_done(self, task: asyncio.Task[None]) -> None:
-        self._verifying = None
-        if not task.cancelled():
-            task.exception()  # looked at by those who wait, of whom none may be left
-
-    def _wrong(self, found: int) -> WrongChain:
-        return WrongChain(self.name, expected=self.expected or 0, found=found)
+    async def _chain_id(self) -> Any:
+        return await self._put(self._reads, "eth_chainId", (), patient=True)
 
     # Exchanges. None of these raises: each call gets its result or its error.
 
@@ -192,7 +194,8 @@ class Endpoint:
             self._busy(busy, reason)
 
     def _read_failed(self, calls: list[Call], failure: TransportFailure) -> None:
-        self._doubt(failure)
+        if failure.unconnected or failure.disconnected:
+            self.check.doubt()
         if failure.refused:
             self._shrink(len(calls))
             self._reads.again(calls)
@@ -208,7 +211,23 @@ class Endpoint:
                 again.append(call)
             else:
                 self._down(call, failure.text, failure.retry_after)
-        self._reads.again(again)
+        if again and not self.check.passed and not self.check.asking:
+            task = asyncio.create_task(self._read_again(again))
+            self._retrying.add(task)
+            task.add_done_callback(self._retrying.discard)
+        else:
+            self._reads.again(again)
+
+    async def _read_again(self, calls: list[Call]) -> None:
+        """Repeat what was asked of a server that closed the connection, if its successor serves our chain."""
+        try:
+            await self.check.run()
+        except (EndpointDown, WrongChain) as error:
+            for call in calls:
+                call.fail(error)
+        else:
+            for call in calls:
+                self._reads.put(call)
 
     def _busy(self, calls: list[Call], reason: str, retry_after: float | None = None) -> None:
         impatient = [call for call in calls if not call.patient]
@@ -222,18 +241,36 @@ class Endpoint:
         try:
             answers = await self._exchange(calls)
         except TransportFailure as failure:
-            self._doubt(failure)
+            if failure.unconnected or failure.disconnected:
+                self.check.doubt()
             if failure.refused:
                 self._batches_work = False
+            busy = SendAnswer.of(AnswerClass.RATE, self._clean(failure.text), self.name)
             for call in calls:
-                self._give_up(call, failure.text)
+                if failure.busy:
+                    self._send_refused(call, busy, failure.retry_after)
+                else:
+                    self._give_up(call, failure.text)
             return
+        refused = 0
         for call in calls:
             answer = answers.get(call.id)
             if answer is None:
                 self._give_up(call, "the answer is missing or malformed")
+                continue
+            said = self._send_answer(call.raw, answer)
+            if said.answer_class is AnswerClass.RATE:
+                refused += 1
+                self._send_refused(call, said)
             else:
-                call.finish(self._send_answer(call.raw, answer))
+                call.finish(said)
+        if refused < len(calls):
+            self._sends.succeeded(len(calls) - refused)
+
+    def _send_refused(self, call: Call, said: SendAnswer, retry_after: float | None = None) -> None:
+        """The server did not look at it, being asked too often."""
+        if not call.patient or self._sends.throttled([call], said.text, retry_after):
+            call.finish(said)
 
     def _send_answer(self, raw: bytes, answer: dict[str, Any]) -> SendAnswer:
         if answer.get("error") is not None:
@@ -249,18 +286,21 @@ class Endpoint:
         body = calls[0].body if len(calls) == 1 else f"[{','.join([call.body for call in calls])}]"
         refusal = None
         try:
-            content = await self.transport.post(body.encode())
+            try:
+                content = await self.transport.post(body.encode())
+            except TransportFailure as failure:
+                # Some servers put JSON-RPC errors under a 4xx.
+                if failure.status is None or failure.status == 429 or not 400 <= failure.status < 500:
+                    raise
+                content, refusal = failure.body, failure
+            answers = read_answers(content, [call.id for call in calls], refusal)
         except TransportFailure as failure:
-            # Some servers put JSON-RPC errors under a 4xx.
-            if failure.status is None or failure.status == 429 or not 400 <= failure.status < 500:
-                raise
-            content, refusal = failure.body, failure
-        return read_answers(content, [call.id for call in calls], refusal)
-
-    def _doubt(self, failure: TransportFailure) -> None:
-        # What answers at this URL next may be another server: ask it for its chain id again.
-        if failure.unconnected and self.expected is not None:
-            self._verified = False
+            # A limit, a refused batch and an idle connection that was closed are no failures of the server.
+            if not (failure.busy or failure.refused or failure.disconnected):
+                self.errors.add(True)
+            raise
+        self.errors.add(False)
+        return answers
 
     def _shrink(self, refused: int) -> None:
         smaller = max(1, refused // 2)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from autometa_cli.errors import ConfigError
 from autometa_cli.units import ZERO_ADDRESS
@@ -115,6 +116,17 @@ _LOCAL = Network(
 NETWORKS: Mapping[str, Network] = MappingProxyType(
     {preset.name: preset for preset in (_MOONBASE, _MOONBEAM, _MOONRIVER, _LOCAL)}
 )
+#: Requests a second that public endpoints allow, by host (docs.moonbeam.network, "API providers").
+PUBLIC_RATES: Mapping[str, int] = MappingProxyType(
+    {
+        "rpc.api.moonbase.moonbeam.network": 25,
+        "rpc.api.moonbeam.network": 25,
+        "rpc.api.moonriver.moonbeam.network": 25,
+        "moonbeam-alpha.api.onfinality.io": 40,
+        "moonbeam.api.onfinality.io": 40,
+        "moonriver.api.onfinality.io": 40,
+    }
+)
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
         "moonbase-alpha": "moonbase",
@@ -177,6 +189,13 @@ def with_chain_id(preset: Network, chain_id: int) -> Network:
     if preset.local:
         return replace(preset, chain_id=custom(chain_id).chain_id)
     return _by_chain_id(chain_id)
+
+
+def public_rate(url: str) -> int | None:
+    """Requests a second that a public endpoint is known to allow; None for any other. A URL with a key of one's own
+    in it (OnFinality takes it as `apikey`) has its plan's limit, which is not known here."""
+    parts = urlsplit(url)
+    return None if parts.query else PUBLIC_RATES.get((parts.hostname or "").lower())
 
 
 def explorer_tx(network: Network, hash: str) -> str | None:

@@ -5,15 +5,17 @@ The names that the rest of the program uses can all be imported from here.
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autometa_cli.chain.blocks import Block, Log, Receipt
+from autometa_cli.chain.broadcast import Broadcast
 from autometa_cli.chain.endpoint import Endpoint
 from autometa_cli.chain.faults import EndpointDown, RpcFault, WrongChain, quantity
-from autometa_cli.chain.sendanswers import AnswerClass, SendAnswer
+from autometa_cli.chain.roster import Roster
+from autometa_cli.chain.sendanswers import SendAnswer
 from autometa_cli.chain.view import View, together
 from autometa_cli.errors import ConfigError, RpcUnreachable
 
@@ -34,33 +36,19 @@ __all__ = [
     "together",
 ]
 
-#: Seconds for which a failing endpoint rests: the first time, doubled each time, up to the longest.
-FIRST_REST = 0.5
-LONGEST_REST = 30.0
-
-_log = logging.getLogger(__name__)
-
-
-class _Health:
-    """How one endpoint has been doing lately."""
-
-    __slots__ = ("failures", "last_error", "resting_until", "wrong")
-
-    def __init__(self) -> None:
-        self.failures = 0
-        self.resting_until = 0.0
-        self.last_error = ""
-        self.wrong: WrongChain | None = None
-
 
 class Rpc:
     """One chain through one or more endpoints. Belongs to one event loop; use `async with`, or `close`.
 
     Args:
-        urls: tried in this order; a failing one rests for a growing pause, unless all do.
+        urls: tried in this order, as long as all are well (`Roster`).
         chain_id: what each must serve; None to take any.
         timeout: seconds for one exchange.
         batch_size: the most calls in one JSON-RPC batch.
+        rate: calls a second for one endpoint by its URL; None: as many as there are.
+        private_url: the only one that gets what is sent (`Broadcast`); None: the same that are read from.
+        broadcast_all: send to all that are well, not only to the first.
+        block_time: seconds between two blocks, as a rule.
         clock: monotonic seconds.
 
     Raises:
@@ -74,20 +62,44 @@ class Rpc:
         chain_id: int | None,
         timeout: float = 10.0,
         batch_size: int = 100,
+        rate: Callable[[str], int | None] = lambda url: None,
+        private_url: str | None = None,
+        broadcast_all: bool = False,
+        block_time: float = 6.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not urls:
             raise ConfigError("no RPC endpoint is configured", "set RPC_URLS, or NETWORK to a known network")
-        self.endpoints = tuple(
-            Endpoint(url, chain_id=chain_id, timeout=timeout, batch_size=batch_size) for url in urls
-        )
-        self._health = {endpoint: _Health() for endpoint in self.endpoints}
-        self._clock = clock
+
+        def endpoint(url: str) -> Endpoint:
+            return Endpoint(
+                url, chain_id=chain_id, timeout=timeout, batch_size=batch_size, rate=rate(url), clock=clock
+            )
+
+        self._roster = Roster([endpoint(url) for url in urls], clock, block_time)
+        self._private = None
+        if private_url is not None:
+            self._private = Roster([endpoint(private_url)], clock, block_time, "PRIVATE_RPC_URL")
+        self._broadcast = Broadcast(self._roster, self._private, everywhere=broadcast_all)
+        self._looking: set[asyncio.Task[None]] = set()
 
     @classmethod
-    def of(cls, settings: Settings) -> Rpc:
-        """As configured: RPC_URLS and CHAIN_ID."""
-        return cls(settings.rpc_urls, chain_id=settings.chain_id)
+    def of(cls, settings: Settings, *, timeout: float = 10.0) -> Rpc:
+        """As configured."""
+        return cls(
+            settings.rpc_urls,
+            chain_id=settings.chain_id,
+            timeout=timeout,
+            rate=settings.rpc_rate,
+            private_url=settings.private_rpc_url,
+            broadcast_all=settings.broadcast_all,
+            block_time=settings.network.block_time,
+        )
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Those that are read from, as configured."""
+        return self._roster.endpoints
 
     async def __aenter__(self) -> Rpc:
         return self
@@ -97,8 +109,10 @@ class Rpc:
 
     async def close(self) -> None:
         """Close all connections. What is still under way fails; sends count as ambiguous."""
-        for endpoint in self.endpoints:
+        for endpoint in (*self.endpoints, *(self._private.endpoints if self._private else ())):
             await endpoint.close()
+        await self._broadcast.close()
+        await asyncio.gather(*self._looking)
 
     async def request(self, method: str, params: Sequence[Any] = ()) -> Any:
         """One read, from the first endpoint that answers.
@@ -109,75 +123,75 @@ class Rpc:
             ConfigError: every endpoint serves another chain.
         """
         trouble: list[EndpointDown] = []
-        endpoints = self._order()
+        endpoints = self._roster.order()
         for endpoint in endpoints:
             try:
                 result = await endpoint.request(method, params, patient=endpoint is endpoints[-1])
             except EndpointDown as error:
-                self._down(endpoint, error)
+                self._roster.down(endpoint, error)
                 trouble.append(error)
             except WrongChain as error:
-                self._set_aside(endpoint, error)
+                self._roster.set_aside(endpoint, error)
             else:
-                self._up(endpoint)
+                self._roster.up(endpoint)
                 return result
-        raise self._nobody(trouble)
+        raise self._roster.nobody(trouble)
 
     async def send_raw(self, raw: bytes) -> SendAnswer:
-        """Offer signed bytes to one endpoint, once: the first that is not resting and serves our chain.
+        """Offer signed bytes: to one endpoint, to all, or to the private one, as configured.
 
-        Network trouble is an answer too ("ambiguous"), never an exception, and nothing is ever repeated.
+        Network trouble is an answer too ("ambiguous"), never an exception, and nothing is ever repeated, except at
+        an endpoint that did not look at the bytes because it is asked too often.
 
         Raises:
-            ConfigError: every endpoint serves another chain.
+            ConfigError: every endpoint that may be sent to serves another chain.
         """
-        trouble: list[EndpointDown] = []
-        for endpoint in self._order():
-            try:
-                answer = await endpoint.send(raw)
-            except EndpointDown as error:  # its chain id could not be asked, so nothing has left yet
-                self._down(endpoint, error)
-                trouble.append(error)
-                continue
-            except WrongChain as error:
-                self._set_aside(endpoint, error)
-                continue
-            unanswered = answer.answer_class is AnswerClass.AMBIGUOUS and answer.code is None
-            if unanswered or answer.answer_class is AnswerClass.RATE:
-                self._down(endpoint, EndpointDown(endpoint.name, answer.text))
-            else:
-                self._up(endpoint)
-            return answer
-        nobody = self._nobody(trouble)
-        if isinstance(nobody, ConfigError):
-            raise nobody
-        return SendAnswer.of(AnswerClass.AMBIGUOUS, nobody.message, trouble[-1].endpoint)
+        return await self._broadcast.send(raw)
+
+    async def check_private(self) -> None:
+        """Ask PRIVATE_RPC_URL, where it is set, for its chain id. Raises RpcUnreachable, or ConfigError."""
+        await self._broadcast.check_private()
+
+    def send_trouble(self) -> str:
+        """Why nothing can be sent at present although the chain can be read, or ""; for people."""
+        return self._broadcast.trouble()
 
     async def view(self, block: int | str = "latest") -> View:
         """Pin one endpoint and one block: a height, or "latest", "finalized", "safe", "pending".
+
+        The newest block is that of the first endpoint that does not lag behind another one.
 
         Raises RpcUnreachable where no endpoint has the block, ConfigError as `request`.
         """
         tag = hex(block) if isinstance(block, int) else block
         trouble: list[EndpointDown] = []
-        endpoints = self._order()
+        lagging: list[View] = []
+        endpoints = self._roster.order()
+        if block == "latest":
+            self._look_at_lagging()
         for endpoint in endpoints:
-            patient = endpoint is endpoints[-1]
+            patient = endpoint is endpoints[-1] and not lagging
             try:
                 answer = await endpoint.request("eth_getBlockByNumber", (tag, False), patient=patient)
             except EndpointDown as error:
-                self._down(endpoint, error)
+                self._roster.down(endpoint, error)
                 trouble.append(error)
             except WrongChain as error:
-                self._set_aside(endpoint, error)
+                self._roster.set_aside(endpoint, error)
             except RpcFault as fault:
                 trouble.append(EndpointDown(endpoint.name, f"it does not give block {block}: {fault.text}"))
             else:
-                self._up(endpoint)
-                if answer is not None:
-                    return View(endpoint, Block.parse(answer), self._down)
-                trouble.append(EndpointDown(endpoint.name, f"it does not have block {block} (yet)"))
-        raise self._nobody(trouble)
+                self._roster.up(endpoint)
+                if answer is None:
+                    trouble.append(EndpointDown(endpoint.name, f"it does not have block {block} (yet)"))
+                    continue
+                view = View(endpoint, Block.parse(answer), self._roster.down)
+                if block != "latest" or not await self._lags(view):
+                    return view
+                lagging.append(view)
+        if lagging:
+            return max(lagging, key=lambda view: view.block.number)
+        raise self._roster.nobody(trouble)
 
     async def block(self, block: int | str = "latest") -> Block | None:
         """One block by height or tag; None where the node that answers has none."""
@@ -219,50 +233,33 @@ class Rpc:
         """The hash of block 0: tells two chains with one id apart, and a local chain from its last life."""
         return (await self.view(0)).block.hash
 
-    def _order(self) -> list[Endpoint]:
-        """Those that are not resting, in order; the resting ones after them, soonest awake first."""
-        now = self._clock()
-        usable = [(endpoint, health) for endpoint, health in self._health.items() if health.wrong is None]
-        awake = [endpoint for endpoint, health in usable if health.resting_until <= now]
-        if len(awake) == len(usable):
-            return awake
-        resting = [pair for pair in usable if pair[1].resting_until > now]
-        return awake + [endpoint for endpoint, _ in sorted(resting, key=lambda pair: pair[1].resting_until)]
+    async def _lags(self, view: View) -> bool:
+        """Whether an endpoint's newest block is well behind that of another one, which may have to be asked first."""
+        roster, endpoint = self._roster, view.endpoint
+        roster.saw(endpoint, view.block.number)
+        if len(roster.endpoints) > 1 and not roster.of(endpoint).lags and roster.stands_still(endpoint):
+            await asyncio.gather(*(self._look(other) for other in roster.unseen(but=endpoint)))
+            roster.saw(endpoint, view.block.number)
+        return roster.of(endpoint).lags
 
-    def _down(self, endpoint: Endpoint, error: EndpointDown) -> None:
-        health = self._health[endpoint]
-        now = self._clock()
-        health.last_error = error.reason
-        if health.resting_until > now:
-            return  # one of many calls that failed together
-        pause = min(LONGEST_REST, FIRST_REST * 2 ** min(health.failures, 10))
-        if error.retry_after is not None:
-            pause = min(LONGEST_REST, max(pause, error.retry_after))
-        health.failures += 1
-        health.resting_until = now + pause
-        _log.warning("RPC endpoint %s: %s; resting %.1f s", endpoint.name, error.reason, pause)
+    def _look_at_lagging(self) -> None:
+        """See, in the background, whether those that lagged have caught up."""
+        if self._looking:
+            return
+        for endpoint in self._roster.unseen():
+            if self._roster.of(endpoint).lags:
+                task = asyncio.create_task(self._look(endpoint))
+                self._looking.add(task)
+                task.add_done_callback(self._looking.discard)
 
-    def _up(self, endpoint: Endpoint) -> None:
-        health = self._health[endpoint]
-        if health.failures:
-            health.failures = 0
-            health.resting_until = 0.0
-            health.last_error = ""
-            _log.info("RPC endpoint %s answers again", endpoint.name)
-
-    def _set_aside(self, endpoint: Endpoint, error: WrongChain) -> None:
-        health = self._health[endpoint]
-        if health.wrong is None:
-            health.wrong = error
-            _log.error("%s; it is not used", error.message)
-
-    def _nobody(self, trouble: Sequence[EndpointDown]) -> RpcUnreachable | ConfigError:
-        wrong = [health.wrong for health in self._health.values() if health.wrong is not None]
-        if len(wrong) == len(self.endpoints):
-            return WrongChain(wrong[0].endpoint, expected=wrong[0].expected, found=wrong[0].found)
-        reasons = [f"{error.endpoint}: {error.reason}" for error in trouble]
-        reasons += [f"{error.endpoint}: it serves chain {error.found}" for error in wrong]
-        return RpcUnreachable(
-            f"no RPC endpoint gave an answer: {'; '.join(reasons)}",
-            "check RPC_URLS (`autometa config show` tells where it comes from) and your network",
-        )
+    async def _look(self, endpoint: Endpoint) -> None:
+        try:
+            answer = await endpoint.request("eth_getBlockByNumber", ("latest", False))
+            if answer is not None:
+                self._roster.saw(endpoint, Block.parse(answer).number)
+        except EndpointDown as error:
+            self._roster.down(endpoint, error)
+        except WrongChain as error:
+            self._roster.set_aside(endpoint, error)
+        except (RpcFault, RpcUnreachable) as error:  # an answer, though none that helps
+            self._roster.down(endpoint, EndpointDown(endpoint.name, error.message))

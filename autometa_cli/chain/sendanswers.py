@@ -6,6 +6,7 @@ matched. The first match wins; a text that is not in the table is AMBIGUOUS, whi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
@@ -163,3 +164,29 @@ class SendAnswer:
     def of(cls, answer_class: AnswerClass, text: str, endpoint: str, code: int | None = None) -> SendAnswer:
         """An answer whose kind follows from its class."""
         return cls(answer_class.kind, code, text, endpoint, answer_class)
+
+
+# What decides where several endpoints were offered the same bytes. Only where all of them refuse for good are the bytes
+# refused for good: one that may have taken them counts for more than any number that did not (REVIEW H31).
+_WEIGHT: tuple[AnswerClass, ...] = (
+    AnswerClass.ACCEPTED,
+    AnswerClass.KNOWN,
+    AnswerClass.AMBIGUOUS,
+    AnswerClass.NONCE_LOW,
+    AnswerClass.REPLACE_UNDERPRICED,
+    AnswerClass.NONCE_HIGH,
+    AnswerClass.UNDERPRICED,
+    AnswerClass.FUNDS,
+    AnswerClass.POOL_FULL,
+    AnswerClass.RATE,
+    AnswerClass.PERMANENT,
+)
+
+
+def combined(answers: Sequence[SendAnswer]) -> SendAnswer:
+    """What the answers of several endpoints (one at least) to the same bytes mean together."""
+    decisive = min(answers, key=lambda answer: _WEIGHT.index(answer.answer_class))
+    if len(answers) == 1 or decisive.answer_class is AnswerClass.ACCEPTED:
+        return decisive
+    text = "; ".join(f"{answer.endpoint}: {answer.text}" for answer in answers)
+    return SendAnswer.of(decisive.answer_class, text, decisive.endpoint, decisive.code)

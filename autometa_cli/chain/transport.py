@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from time import time
@@ -75,13 +76,15 @@ class Transport(AsyncHTTPProvider):
     Args:
         url: http or https, perhaps with a key in it.
         timeout: seconds for one exchange in all, connecting and reading included.
+        connected: called whenever a new connection was made.
     """
 
-    def __init__(self, url: str, *, timeout: float) -> None:
+    def __init__(self, url: str, *, timeout: float, connected: Callable[[], None] = lambda: None) -> None:
         super().__init__(URI(url), exception_retry_configuration=None)
         self.name = redact_url(url)
         self._url = url
         self._timeout = timeout
+        self._connected = connected
         self._session: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
@@ -126,8 +129,17 @@ class Transport(AsyncHTTPProvider):
                 timeout=aiohttp.ClientTimeout(total=self._timeout),
                 headers=self.get_request_headers(),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                trace_configs=[self._tracing()],
             )
         return self._session
+
+    def _tracing(self) -> aiohttp.TraceConfig:
+        async def made(*_: object) -> None:
+            self._connected()
+
+        config = aiohttp.TraceConfig()
+        config.on_connection_create_end.append(made)
+        return config
 
 
 def _failure(error: Exception, timeout: float) -> TransportFailure:

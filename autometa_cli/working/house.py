@@ -104,6 +104,10 @@ class House:
         """No usable head, or an answer that helps nobody."""
         self.report("rpc", error.message)
 
+    def sending(self, trouble: str) -> None:
+        """The chain can be read; `trouble` says why nothing can be sent all the same, or ""."""
+        self._either("sending", trouble)
+
     def look(self, head: Head, tracker: Tracker) -> None:
         """Everything that a head tells about our own house."""
         settings, symbol = self._settings, self._settings.network.symbol

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -10,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import ClientSession, web
+from eth_hash.auto import keccak
 
 from autometa_cli.chain.rpc import Rpc
 
@@ -33,6 +35,15 @@ def echo(body: Any) -> Any:
     if isinstance(body, list):
         return [echo(call) for call in body]
     return good(body, "0x507" if body["method"] == "eth_chainId" else (body["params"] or [None])[0])
+
+
+def take(body: Any) -> Any:
+    """As `echo`, by a node that accepts every transaction."""
+    if isinstance(body, list):
+        return [take(call) for call in body]
+    if body["method"] != "eth_sendRawTransaction":
+        return echo(body)
+    return good(body, "0x" + keccak(bytes.fromhex(body["params"][0][2:])).hex())
 
 
 def page(status: int, text: str = "", headers: dict[str, str] | None = None) -> web.Response:
@@ -138,6 +149,13 @@ class Clock:
     async def sleep(self, seconds: float) -> None:
         """Let them pass at once."""
         self.now += seconds
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait for a condition that something in the background makes true; ten seconds at most."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110  the code under test tells nobody
+            await asyncio.sleep(0.01)
 
 
 def has(body: Any, method: str) -> bool:

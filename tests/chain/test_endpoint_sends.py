@@ -6,27 +6,17 @@ import asyncio
 from typing import Any
 
 import pytest
-from eth_hash.auto import keccak
 
 from autometa_cli.chain.endpoint import SENDS_IN_FLIGHT, Endpoint
 from autometa_cli.chain.rpc import EndpointDown, WrongChain
 from autometa_cli.chain.sendanswers import AnswerClass, SendAnswer
 from autometa_cli.errors import ConfigError
-from tests.chain.loopback import Node, bad, echo, good, has
+from tests.chain.loopback import Node, bad, echo, good, has, take
 from tests.chain.test_endpoint import ask, with_node
 
 
 async def send(endpoint: Endpoint, count: int) -> list[SendAnswer]:
     return await asyncio.gather(*(endpoint.send(bytes([2, number])) for number in range(count)))
-
-
-def take(body: Any) -> Any:
-    """A node that accepts every transaction, and echoes the rest."""
-    if isinstance(body, list):
-        return [take(call) for call in body]
-    if body["method"] != "eth_sendRawTransaction":
-        return echo(body)
-    return good(body, "0x" + keccak(bytes.fromhex(body["params"][0][2:])).hex())
 
 
 def test_sends_share_batches_once_batches_are_known_to_work() -> None:
@@ -115,14 +105,39 @@ def test_sends_under_way_are_bounded() -> None:
     asyncio.run(main())
 
 
-def test_the_chain_id_is_asked_once_and_before_anything_else() -> None:
-    async def work(endpoint: Endpoint) -> None:
-        await asyncio.gather(ask(endpoint, 20), send(endpoint, 3))
-        await ask(endpoint, 20)
+def test_the_chain_id_is_asked_before_anything_else_and_after_each_new_connection() -> None:
+    async def main() -> None:
+        async with Node(take) as node:
+            endpoint = Endpoint(node.url, chain_id=1287)
+            await asyncio.gather(ask(endpoint, 20), ask(endpoint, 20))
+            for _ in range(5):
+                await ask(endpoint, 20)
+            assert (node.methods().count("eth_chainId"), len(node.transports)) == (1, 1)
+            assert node.methods()[0] == "eth_chainId"
+            # As a pool of connections does that have been idle: the next call goes over a new one.
+            await endpoint.transport.disconnect()
+            for _ in range(5):
+                await ask(endpoint, 20)
+            assert (node.methods().count("eth_chainId"), len(node.transports)) == (2, 2)
+            await endpoint.close()
 
-    _, node = asyncio.run(with_node(take, work, chain_id=1287))
-    assert node.methods().count("eth_chainId") == 1
-    assert node.methods()[0] == "eth_chainId"
+    asyncio.run(main())
+
+
+def test_a_server_that_took_the_place_of_another_is_asked_who_it_is_before_a_call_is_repeated() -> None:
+    async def main() -> None:
+        def first_then_another(body: Any) -> Any:
+            if body["method"] == "eth_chainId":
+                return good(body, "0x507" if len(node.bodies) == 1 else "0x1")
+            return None if len(node.bodies) == 2 else echo(body)  # closes the connection, as a restart does
+
+        async with Node(first_then_another) as node:
+            endpoint = Endpoint(node.url, chain_id=1287)
+            assert isinstance((await ask(endpoint, 1))[0], WrongChain)
+            assert node.methods() == ["eth_chainId", "echo", "eth_chainId"]
+            await endpoint.close()
+
+    asyncio.run(main())
 
 
 def test_another_chain_is_asked_nothing_and_sent_nothing() -> None:

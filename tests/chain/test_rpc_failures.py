@@ -12,7 +12,7 @@ from aiohttp import web
 from autometa_cli.chain.rpc import Rpc, RpcFault
 from autometa_cli.chain.sendanswers import AnswerClass
 from autometa_cli.errors import ExitCode, RpcUnreachable
-from tests.chain.loopback import Node, bad, client, echo, good, has, page
+from tests.chain.loopback import Node, bad, client, echo, good, has, page, take
 
 RAW = b"\x02\x01"
 
@@ -29,7 +29,6 @@ async def cut_off(body: Any) -> web.StreamResponse:
 FAILURES: dict[str, tuple[Any, str]] = {
     "timeout": (hang, "no answer within"),
     "closed": (lambda body: None, "closed without an answer"),
-    "429": (lambda body: page(429, "slow down"), "429"),
     "500": (lambda body: page(500, "oops"), "HTTP 500"),
     "503 with JSON-RPC in it": (lambda body: page(503, '{"id":1,"result":"0x1"}'), "HTTP 503"),
     "403": (lambda body: page(403, "<html>no</html>"), "access denied"),
@@ -46,6 +45,7 @@ FAILURES: dict[str, tuple[Any, str]] = {
     "error is no object": (lambda body: {"id": body["id"], "error": "no"}, "not the answer"),
 }
 RATE_LIMITS: dict[str, Any] = {
+    "429": lambda body: page(429, "slow down"),
     "-32005": lambda body: bad(body, -32005, "limit exceeded"),
     "-32029": lambda body: bad(body, -32029, "too fast"),
     "text": lambda body: bad(body, -32000, "Rate limit exceeded, upgrade your plan"),
@@ -98,13 +98,42 @@ def test_a_send_is_ambiguous_and_offered_once(answer: Any, words: str) -> None:
 
 
 @rate_limits
-def test_a_send_that_is_asked_to_come_later(answer: Any) -> None:
+def test_a_send_that_was_not_looked_at_goes_elsewhere(answer: Any) -> None:
     async def main() -> None:
-        async with client(answer, echo) as (rpc, busy, other):
+        async with client(answer, take) as (rpc, busy, other):
+            said = await rpc.send_raw(RAW)
+            assert (said.kind, said.endpoint) == ("accepted", other.url)
+            await rpc.send_raw(RAW)  # the busy one rests
+            assert busy.methods() == ["eth_sendRawTransaction"]
+            assert other.methods() == ["eth_sendRawTransaction"] * 2
+
+    asyncio.run(main())
+
+
+@rate_limits
+def test_a_send_to_the_only_endpoint_waits_until_it_is_looked_at(answer: Any) -> None:
+    async def main() -> None:
+        refusals = 2
+
+        def busy_at_first(body: Any) -> Any:
+            nonlocal refusals
+            if refusals:
+                refusals -= 1
+                return answer(body)
+            return take(body)
+
+        async with client(busy_at_first) as (rpc, node):
+            assert (await rpc.send_raw(RAW)).kind == "accepted"
+            assert node.methods() == ["eth_sendRawTransaction"] * 3
+
+    asyncio.run(main())
+
+
+@rate_limits
+def test_a_send_to_an_endpoint_that_is_busy_for_good_ends(answer: Any) -> None:
+    async def main() -> None:
+        async with client(answer, timeout=0.3) as (rpc, _):
             assert (await rpc.send_raw(RAW)).answer_class is AnswerClass.RATE
-            assert other.methods() == []
-            await rpc.send_raw(RAW)  # the caller's decision; the busy one rests
-            assert len(busy.bodies) == 1
 
     asyncio.run(main())
 

@@ -17,6 +17,7 @@ SECRETS = {
     "WORKER_PRIVATE_KEY": KEY,
     "REDIS_URL": "redis://:hunter22@h.example:6379/1",
     "RPC_URLS": "https://h.example/v2/s3cr3t-key",
+    "PRIVATE_RPC_URL": "https://p.example/s3cr3t-key",
     "OWNER_KEYSTORE_PASSWORD": "open sesame",
     "ADMIN_KEY_COMMAND": "vault read s3cr3t",
 }

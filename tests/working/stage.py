@@ -187,7 +187,7 @@ class Stage:
         configured = self.network.settings(**{**DEFAULTS, **self.settings, **settings})
         async with (
             JobQueue.of(configured) as queue,
-            Rpc(configured.rpc_urls, chain_id=configured.chain_id, timeout=RPC_TIMEOUT) as rpc,
+            Rpc.of(configured, timeout=RPC_TIMEOUT) as rpc,
         ):
             worker = JobWorker(
                 configured,
