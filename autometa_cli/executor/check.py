@@ -107,6 +107,7 @@ class Refusal:
         delay: seconds, for `delayed`.
         hold: this pause counts against MAX_HOLD.
         trouble: the worker had better stop taking jobs.
+        gives_back: the transfer that the run took waits for the next one.
     """
 
     to: Literal["skipped", "dead", "delayed", "queued"]
@@ -116,6 +117,7 @@ class Refusal:
     delay: float = 0
     hold: bool = False
     trouble: bool = False
+    gives_back: bool = False
 
 
 def digest(workflow: Workflow | None) -> str:

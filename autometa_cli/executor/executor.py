@@ -16,6 +16,7 @@ from autometa_cli.executor.policy import Policy
 from autometa_cli.executor.recovery import Recovery
 from autometa_cli.executor.sender import NotReplicated, Sender
 from autometa_cli.executor.tracker import Tracker
+from autometa_cli.executor.transfer import fate
 from autometa_cli.jobs.job import Job, new_id, occurrence_of
 from autometa_cli.jobs.occurrence import Occurrence
 
@@ -227,7 +228,7 @@ class EVMExecutor:
                 return replace(
                     decision, to="dead", block=head.final_number, text=f"{decision.text} (held for MAX_HOLD)"
                 )
-            return decision
+            return await self._ended(decision, record, head) if decision.to == "skipped" else decision
         try:
             result = await self._send(claim, decision, head)
         except BaseException:
@@ -237,6 +238,14 @@ class EVMExecutor:
         if not isinstance(result, Sent) and claim.key not in self.tracker:
             self._free(claim.key)
         return result
+
+    async def _ended(self, refusal: Refusal, record: Record, head: Head) -> Refusal:
+        """A skip, with what becomes of the transfer that the run took."""
+        network = self.heads.network
+        end = await fate(record, refusal.reason, head.view, head.final_number, network.log_range)
+        if end.unsure:
+            return replace(refusal, to="delayed", text=end.text, delay=max(1.0, 2 * network.block_time))
+        return replace(refusal, text=refusal.text + end.text, gives_back=end.back)
 
     async def _send(self, claim: Claim, go: Go, head: Head) -> Sent | Refusal | Lost:
         refusal = await self._bind(claim, head)

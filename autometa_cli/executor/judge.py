@@ -7,15 +7,17 @@ that are the record's.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from autometa_cli.chain.blocks import Log, Receipt
 from autometa_cli.chain.contracts import executed, interface
-from autometa_cli.chain.faults import RpcFault
 from autometa_cli.chain.view import together
 from autometa_cli.errors import RpcUnreachable
+from autometa_cli.executor.executions import executions
 from autometa_cli.executor.proof import Ruling, Verdict, rule, verify_bytes
 from autometa_cli.executor.taker import Takers
+from autometa_cli.executor.transfer import fate
 
 if TYPE_CHECKING:
     from autometa_cli.chain.view import View
@@ -62,6 +64,11 @@ class Judge:
             # It is about to be tried again, and nothing but events tells whether it ever ran: a ledger that forgot
             # may not know the nonce under which it did.
             return await self._forgotten(record, view, final) or own
+        if own.verdict == "cancelled" and record.unwanted:
+            end = await fate(record, record.reason, view, final, self._log_range)
+            if end.unsure:
+                raise RpcUnreachable(end.text)
+            return replace(own, text=own.text + end.text, gives_back=end.back)
         return own
 
     async def _own(self, record: Record, view: View, final: int) -> Ruling | None:
@@ -119,17 +126,6 @@ class Judge:
         """`WorkflowExecuted` of the record's workflow between its binding and the final block."""
         if record.kind == "noop":
             return []
-        topic = interface("ActionExecutor").events["WorkflowExecuted"].topic
-        found: list[Log] = []
-        for first in range(record.bound_block + 1, final + 1, self._log_range):
-            criteria = {
-                "address": record.executor,
-                "topics": [topic, "0x" + record.workflow.to_bytes(32, "big").hex()],
-                "fromBlock": hex(first),
-                "toBlock": hex(min(final, first + self._log_range - 1)),
-            }
-            try:
-                found += [Log.parse(log) for log in await view.request("eth_getLogs", (criteria,))]
-            except RpcFault as fault:
-                raise RpcUnreachable(f"logs cannot be read: {fault.message}") from None
-        return found
+        return await executions(
+            view, record.executor, (record.workflow,), record.bound_block + 1, final, self._log_range
+        )

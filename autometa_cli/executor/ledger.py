@@ -106,7 +106,7 @@ class Ledger:
 
     async def release(
         self, claim: Claim, to: str, reason: str, text: str, *, sender: str, block: int = 0, delay: float = 0,
-        hold: bool = False,
+        hold: bool = False, gives_back: bool = False,
     ) -> Answer:  # fmt: skip
         """Give back a record that was never signed.
 
@@ -116,6 +116,7 @@ class Ledger:
             block: the finalized height that a `skipped` or `dead` was decided at.
             delay: seconds until a `delayed` one is pushed again.
             hold: count this pause against MAX_HOLD; it is cut short at random (`_spread`).
+            gives_back: the transfer that a `skipped` one took waits for the next run (`executor.transfer`).
         """
         o, k = claim.occurrence, self._keys
         if claim.bound:
@@ -126,16 +127,28 @@ class Ledger:
             "release",
             [k.epoch, k.workers, k.occurrence(claim.key), k.workflow(o.chain, o.executor, o.workflow),
              k.freed(o.chain, sender), k.nonces(o.chain, sender), k.open, k.inflight(claim.worker), k.pending,
-             k.delayed, k.dead, k.queued, k.history],
+             k.delayed, k.dead, k.queued, k.history, k.events(o.chain, o.executor)],
             [claim.worker, claim.fence, claim.key, claim.envelope, to, reason, text,
              int((_spread(delay) if hold else delay) * 1000), block,
-             claim.element, kept, int(hold), HISTORY_LENGTH],
+             claim.element, kept, int(hold), HISTORY_LENGTH, int(gives_back)],
         )  # fmt: skip
 
     async def settle(
-        self, record: Record, verdict: str, *, block: int, tx: str, text: str, fee: int
+        self,
+        record: Record,
+        verdict: str,
+        *,
+        block: int,
+        tx: str,
+        text: str,
+        fee: int,
+        gives_back: bool = False,
     ) -> Answer:
-        """Close what a finalized block decided. `moved`: somebody else took the record, read it again."""
+        """Close what a finalized block decided. `moved`: somebody else took the record, read it again.
+
+        Args:
+            gives_back: the transfer that it took waits for the next run, should it be skipped.
+        """
         k = self._keys
         retried = verdict in ("reverted", "refused")
         delay = _spread(self._retry_delay * (record.attempts + 1)) if retried else 0
@@ -143,9 +156,10 @@ class Ledger:
             "settle",
             [k.epoch, k.occurrence(record.key), k.workflow(record.chain, record.executor, record.workflow),
              k.nonces(record.chain, record.sender), k.open, k.inflight(record.holder), k.history, k.delayed,
-             k.dead, k.sender(record.chain, record.sender)],
+             k.dead, k.sender(record.chain, record.sender), k.events(record.chain, record.executor)],
             [record.key, record.sender, str(record.nonce), verdict, block, tx, record.holder, record.envelope,
-             self._max_retries, int(delay * 1000), text, SETTLED_KEPT_SECONDS, HISTORY_LENGTH, str(fee)],
+             self._max_retries, int(delay * 1000), text, SETTLED_KEPT_SECONDS, HISTORY_LENGTH, str(fee),
+             int(gives_back)],
         )  # fmt: skip
 
     async def spent_today(self, chain: int, sender: str) -> int:

@@ -24,12 +24,13 @@ class Tampered(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What a mined attempt of a record decided. `fee` is wei."""
+    """What a mined attempt of a record decided. `fee` is wei; `gives_back`: the transfer that it took waits again."""
 
     verdict: Verdict
     tx: str
     text: str
     fee: int
+    gives_back: bool = False
 
 
 def verify_bytes(record: Record, attempt: Attempt) -> None:

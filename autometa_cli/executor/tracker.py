@@ -387,7 +387,7 @@ class Tracker:
         verdict, tx, text, fee = ruling.verdict, ruling.tx, ruling.text, ruling.fee
         faultpoints.reached(faultpoints.DECIDED)
         answer = await self._ledger.settle(
-            record, verdict, block=head.final_number, tx=tx, text=text, fee=fee
+            record, verdict, block=head.final_number, tx=tx, text=text, fee=fee, gives_back=ruling.gives_back
         )
         if answer.word == "recovery":
             raise RpcUnreachable("the ledger is in doubt")

@@ -144,7 +144,8 @@ TABLE: tuple[Row, ...] = (
     Row(
         ("claimed", "bound"), "release", ("queued", "delayed", "skipped", "dead"),
         "owner",
-        "nonce freed, mutex free; skipped and dead move the workflow's watermark",
+        "nonce freed, mutex free; skipped and dead move the workflow's watermark; "
+        "a skipped one's transfer may wait again",
     ),
     Row(
         ("bound", "signed"), "write_signed", ("signed",),
@@ -218,7 +219,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         ("cancelling",), "settle", ("skipped",),
-        "the same", "the same",
+        "the same", "the same; its transfer may wait again",
         case="unwanted",
     ),
     Row(

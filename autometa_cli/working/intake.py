@@ -203,4 +203,5 @@ class Intake:
             block=refusal.block,
             delay=refusal.delay,
             hold=refusal.hold,
+            gives_back=refusal.gives_back,
         )

@@ -262,19 +262,31 @@ class Desk:
         return self.do(ask(self.queue, self.record(claim.key), wish))
 
     def settle(
-        self, key: str, verdict: str = "executed", *, block: int = 20, record: Record | None = None
-    ) -> Answer:
+        self, key: str, verdict: str = "executed", *, block: int = 20, record: Record | None = None,
+        gives_back: bool = False,
+    ) -> Answer:  # fmt: skip
         """Bring what a final block says."""
         found = record or self.record(key)
-        return self.do(self.ledger.settle(found, verdict, block=block, tx="0xtx", text="why", fee=21000))
+        work = self.ledger.settle(
+            found, verdict, block=block, tx="0xtx", text="why", fee=21000, gives_back=gives_back
+        )
+        return self.do(work)
 
     def release(
         self, claim: Claim, to: str = "queued", *, reason: str = "why", sender: str = ALICE, block: int = 20,
-        delay: float = 0, hold: bool = False,
+        delay: float = 0, hold: bool = False, gives_back: bool = False,
     ) -> Answer:  # fmt: skip
         """Give a claim back."""
         work = self.ledger.release(
-            claim, to, reason, "text", sender=sender, block=block, delay=delay, hold=hold
+            claim,
+            to,
+            reason,
+            "text",
+            sender=sender,
+            block=block,
+            delay=delay,
+            hold=hold,
+            gives_back=gives_back,
         )
         return self.do(work)
 
@@ -334,6 +346,10 @@ class Desk:
     def next_nonce(self, sender: str = ALICE) -> int:
         """The counter."""
         return int(self.redis.hget(self.keys.sender(CHAIN, sender), "next") or 0)
+
+    def waiting(self) -> dict[int, str]:
+        """Transfers that wait for a run of their workflow."""
+        return self.do(self.queue.events_waiting(CHAIN, EXECUTOR))
 
     def watermark(self, workflow: int = 1) -> dict[str, str]:
         """What is known of a workflow."""

@@ -12,7 +12,7 @@
 if not guard() then return {'recovery', seq()} end
 local key, following = ARGV[2], ARGV[3]
 local r = redis.call('HMGET', KEYS[2], 'st', 'kind', 'workflow', 'nextRun', 'gen', 'chain', 'executor', 'digest',
-  'block', 'id', 'holder', 'raw:0', 'n', 'event')
+  'block', 'id', 'holder', 'raw:0', 'n', 'event', 'waited')
 if not redis.call('ZSCORE', KEYS[5], key) or r[1] ~= 'dead' then return {'already', seq(), r[1] or ''} end
 local kind = r[2]
 if redis.call('ZSCORE', KEYS[6], key) or r[12] or (r[11] or '') ~= '' then return {'held', seq()} end
@@ -36,6 +36,7 @@ if kind == 'due' then
     'gen', text(tonumber(r[5]) + 1), 'digest', r[8] or '', 'id', r[10] == key and following or r[10], 'job', ARGV[5],
     'st', 'queued', 'holder', '', 'fence', '0', 'attempts', '0', 'queued_at', now, 'seen', r[9] or '0')
   if r[14] then redis.call('HSET', KEYS[3], 'event', r[14]) end
+  if r[15] then redis.call('HSET', KEYS[3], 'waited', r[15]) end
   redis.call('EXPIRE', KEYS[2], ARGV[7])
   redis.call('ZADD', KEYS[8], now, following)
 elseif kind == 'now' then

@@ -34,6 +34,6 @@ open_record(KEYS[3], ARGV[2], ARGV[3], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[
 redis.call('ZADD', KEYS[6], now, ARGV[2])
 if event ~= '' then
   redis.call('HDEL', KEYS[8], ARGV[8])
-  redis.call('HSET', KEYS[3], 'event', ARGV[14])
+  redis.call('HSET', KEYS[3], 'event', ARGV[14], 'waited', event)
 end
 return {'ok', advance(), ARGV[2]}

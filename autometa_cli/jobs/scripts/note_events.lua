@@ -9,9 +9,8 @@ if not guard() then return {'recovery', seq()} end
 local at = redis.call('HGET', KEYS[2], 'block') or ''
 if at ~= ARGV[2] then return {'moved', seq(), at} end
 for i = 5, #ARGV, 3 do
-  local waiting = redis.call('HGET', KEYS[3], ARGV[i])
-  local before = waiting and tonumber(string.match(waiting, ':(%d+)$')) or 0
-  redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1] .. ':' .. text(before + tonumber(ARGV[i + 2])))
+  local event = ARGV[i + 1] .. ':' .. ARGV[i + 2]
+  redis.call('HSET', KEYS[3], ARGV[i], with_earlier(redis.call('HGET', KEYS[3], ARGV[i]), event))
 end
 redis.call('HSET', KEYS[2], 'block', ARGV[3], 'genesis', ARGV[4])
 return {'ok', advance()}

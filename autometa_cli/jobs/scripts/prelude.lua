@@ -107,6 +107,23 @@ local function close(rec, wf, key, block)
   drop_now(wf, key)
 end
 
+-- Two events of one workflow that wait for one run: the newer names it, their numbers add up. Both end in a count.
+local function with_earlier(earlier, event)
+  local what, count = string.match(event, '^(.*):(%d+)$')
+  local before = earlier and string.match(earlier, ':(%d+)$')
+  if not what then return earlier or event end  -- somebody wrote something else there
+  if not before then return event end
+  return what .. ':' .. text(tonumber(count) + tonumber(before))
+end
+
+-- What is closed without having run gives the transfer back that it took; the next run serves it.
+local function give_back(rec, events)
+  local r = redis.call('HMGET', rec, 'workflow', 'waited')
+  if not r[1] or not r[2] then return end
+  local newer = redis.call('HGET', events, r[1])
+  redis.call('HSET', events, r[1], newer and with_earlier(r[2], newer) or r[2])
+end
+
 -- A record for an occurrence that comes on the list now.
 local function open_record(rec, key, raw, chain, executor, workflow, next_run, generation, digest, block, now)
   redis.call('HSET', rec, 'kind', 'due', 'chain', chain, 'executor', executor, 'workflow', workflow,

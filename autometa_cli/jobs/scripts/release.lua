@@ -2,9 +2,11 @@
 --   KEYS[1] {q}:epoch  [2] {q}:workers ZSET  [3] {q}:occurrence:<key> HASH  [4] {q}:workflow:… HASH
 --       [5] {q}:sender:…:freed ZSET  [6] {q}:sender:…:nonces HASH  [7] {q}:open ZSET  [8] {q}:inflight:<worker> LIST
 --       [9] q LIST  [10] {q}:delayed ZSET  [11] {q}:dead ZSET  [12] {q}:queued ZSET  [13] {q}:history STREAM
+--       [14] {q}:events:<chain>:<executor> HASH
 --   ARGV[1] run  [2] worker  [3] fence  [4] key  [5] envelope  [6] to: queued (head of the list) | delayed | skipped |
 --       dead  [7] reason  [8] text  [9] delay (ms)  [10] block  [11] element to put on the list  [12] TTL of a skipped
 --       record (s)  [13] hold 1|0: count a pause  [14] history length
+--       [15] gives_back 1|0: a skipped one's transfer waits again
 --   answer  ok · already, st · signed (cannot be given back any more) · moved (it is bound to another sender than KEYS say:
 --           read the record again) · fenced · recovery
 if not guard() then return {'recovery', seq()} end
@@ -44,6 +46,7 @@ else
   if to == 'dead' then
     redis.call('ZADD', KEYS[11], text(now), key)
   else
+    if ARGV[15] == '1' then give_back(KEYS[3], KEYS[14]) end
     redis.call('EXPIRE', KEYS[3], ARGV[12])
   end
   redis.call('XADD', KEYS[13], 'MAXLEN', '~', ARGV[14], '*', 'key', key, 'workflow', r[3] or '', 'st', to,

@@ -3,10 +3,11 @@
 --   KEYS[1] {q}:epoch  [2] {q}:occurrence:<key> HASH  [3] {q}:workflow:… HASH  [4] {q}:sender:…:nonces HASH
 --       [5] {q}:open ZSET  [6] {q}:inflight:<holder> LIST  [7] {q}:history STREAM  [8] {q}:delayed ZSET  [9] {q}:dead ZSET
 --       [10] {q}:sender:… HASH  (gas:<day>: gwei spent on gas that day, UTC; yesterday's and today's are kept;
---            consumed: one past the highest nonce that was settled)
+--            consumed: one past the highest nonce that was settled)  [11] {q}:events:<chain>:<executor> HASH
 --   ARGV[1] run  [2] key  [3] sender  [4] nonce  [5] verdict  [6] final block  [7] transaction hash or ''  [8] holder
 --       [9] envelope  [10] retries allowed  [11] delay of a retry (ms)  [12] text  [13] TTL of a settled record (s)
 --       [14] history length  [15] fee paid (wei)
+--       [16] gives_back 1|0: a skipped one's transfer waits again
 --   verdict executed | action_failed: our call was mined with its event · reverted: our call was mined and reverted ·
 --           refused: our self-transfer was mined, made because every endpoint refused the call for good ·
 --           cancelled: our self-transfer was mined, for another reason · foreign: somebody else's, and the occurrence was not executed ·
@@ -73,6 +74,7 @@ else
     redis.call('HSET', KEYS[2], 'reason', verdict)
     redis.call('ZADD', KEYS[9], text(now), key)
   else
+    if to == 'skipped' and ARGV[16] == '1' then give_back(KEYS[2], KEYS[11]) end
     redis.call('EXPIRE', KEYS[2], ARGV[13])
   end
 end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autometa_cli.jobs.queue import Claim
 from tests.jobs.cases import CASES, Act, case, recovery
 from tests.jobs.desk import CHAIN, EXECUTOR, Desk
 
@@ -45,3 +46,44 @@ def _(desk: Desk) -> Act:
     _note(desk)()
     _note(desk, since=10, upto=20)()
     return lambda: desk.enqueue(event=("0xabc/0:2", "0xabc/0"))
+
+
+def fired(desk: Desk) -> Claim:
+    """A claim that took a transfer."""
+    _note(desk)()
+    desk.enqueue(event=("0xabc/0:2", "0xabc/0"))
+    claim = desk.adopt(desk.worker("ann"), desk.take("ann"))
+    assert isinstance(claim, Claim), claim
+    return claim
+
+
+def later(desk: Desk) -> None:
+    """Another transfer comes meanwhile."""
+    events = [(1, "0xfed/0", 3)]
+    desk.do(desk.queue.note_events(CHAIN, EXECUTOR, since=10, upto=20, genesis="g", events=events))
+
+
+@case("release", "ok", "skipped, gives its transfer back")
+def _(desk: Desk) -> Act:
+    claim = fired(desk)
+    return lambda: desk.release(claim, "skipped", gives_back=True)
+
+
+@case("release", "ok", "skipped, gives its transfer to a later one")
+def _(desk: Desk) -> Act:
+    claim = fired(desk)
+    later(desk)
+    return lambda: desk.release(claim, "skipped", gives_back=True)
+
+
+def cancelled(desk: Desk) -> Act:
+    """Its transaction was cancelled, since its owner did not want that run any more."""
+    claim = fired(desk)
+    assert desk.bind(claim).word == "ok"
+    desk.write(claim)
+    desk.write(claim, b"cancel", "0xcancel", cancel="moved_on", unwanted=True)
+    record = desk.record(claim.key)
+    return lambda: desk.settle(claim.key, "cancelled", record=record, gives_back=True)
+
+
+CASES["settle", "ok", "cancelled, gives its transfer back"] = cancelled
