@@ -10,10 +10,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from autometa_cli.chain.blocks import Log, Receipt
+from autometa_cli.chain.blocks import Block, Log, Receipt
 from autometa_cli.chain.contracts import executed, interface
+from autometa_cli.chain.faults import RpcFault
+from autometa_cli.chain.networks import checksum
+from autometa_cli.chain.roles import has_role
 from autometa_cli.chain.view import together
-from autometa_cli.errors import RpcUnreachable
+from autometa_cli.errors import ConfigError, RpcUnreachable
 from autometa_cli.executor.executions import executions
 from autometa_cli.executor.proof import Ruling, Verdict, rule, verify_bytes
 from autometa_cli.executor.taker import Takers
@@ -58,7 +61,7 @@ class Judge:
             return await self._forgotten(record, view, final) or await self._foreign(record, view, final)
         if (
             record.kind == "now"
-            and own.verdict in ("reverted", "refused", "cancelled")
+            and own.verdict in ("reverted", "no_role", "refused", "cancelled")
             and not record.unwanted
         ):
             # It is about to be tried again, and nothing but events tells whether it ever ran: a ledger that forgot
@@ -82,8 +85,27 @@ class Judge:
             if not canonical or receipt.block_number > final:
                 raise RpcUnreachable(f"the receipt of {attempt.hash} is not in a canonical, final block yet")
             self._verify(record, attempt)
-            return rule(record, attempt, receipt)
+            ruling = rule(record, attempt, receipt)
+            if ruling.verdict == "reverted" and await self._was_barred(record, view, Block.parse(block)):
+                text = "it reverted: WORKER_ROLE was taken from its key before it was mined"
+                return replace(ruling, verdict="no_role", text=text)
+            return ruling
         return None
+
+    async def _was_barred(self, record: Record, view: View, block: Block) -> bool:
+        """Whether the record's key had no role right after the block that its call was mined in: then that is why it
+        reverted, and the job is not to blame. Where that state is not kept any more, the newest one has to do.
+        """
+        try:
+            return not await self._has_role(record, view.pinned(block))
+        except RpcUnreachable:
+            return not await self._has_role(record, view)
+
+    async def _has_role(self, record: Record, view: View) -> bool:
+        try:
+            return await has_role(view, checksum(record.executor), "WORKER_ROLE", record.sender)
+        except (ConfigError, RpcFault):
+            return True  # no answer, no excuse
 
     async def _foreign(self, record: Record, view: View, final: int) -> Ruling:
         """Another transaction used its nonce: shown by that one, not by the absence of ours.

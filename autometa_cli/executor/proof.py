@@ -15,7 +15,9 @@ from autometa_cli.chain.contracts import executed_events, interface
 from autometa_cli.executor.requests import OPERATOR
 from autometa_cli.jobs.record import Attempt, Record
 
-Verdict = Literal["executed", "action_failed", "reverted", "refused", "cancelled", "foreign", "uncertain"]
+Verdict = Literal[
+    "executed", "action_failed", "reverted", "no_role", "refused", "cancelled", "foreign", "uncertain"
+]
 
 
 class Tampered(ValueError):

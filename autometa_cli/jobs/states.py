@@ -265,7 +265,10 @@ VERDICTS: Mapping[str, Verdict] = MappingProxyType(
         "executed": Verdict("our call, with `WorkflowExecuted(success=true)`", "`settled`"),
         "action_failed": Verdict("our call, with `success=false`: `nextRun` has moved", "`settled`"),
         "reverted": Verdict("our call, and it reverted", "`delayed`, after `MAX_RETRIES` retries `dead`"),
-        "refused": Verdict("our self-transfer, since every endpoint refused the call for good", "the same"),
+        "no_role": Verdict("our call, and it reverted: WORKER_ROLE had been taken from its key", "`delayed`"),
+        "refused": Verdict(
+            "our self-transfer, since every endpoint refused the call for good", "as `reverted`"
+        ),
         "cancelled": Verdict(
             "our self-transfer, for another reason",
             "`skipped` where the chain no longer wants it, `dead` where a person cancelled it, else `delayed`",

@@ -362,6 +362,15 @@ class Stage:
         receipts = await self.rpc.receipts([t["hash"] for t in found])
         return [{**t, "status": r.status if r else None} for t, r in zip(found, receipts, strict=True)]
 
+    def pool(self, name: str = "worker") -> dict[int, dict[str, Any]]:
+        """An account's transactions that are not mined, by nonce; also those that wait for a lower one."""
+        content, address = self.network.anvil.request("txpool_content"), self.address(name).lower()
+        found: dict[int, dict[str, Any]] = {}
+        for part in ("pending", "queued"):
+            of_account = {k.lower(): v for k, v in content[part].items()}.get(address, {})
+            found |= {int(nonce): transaction for nonce, transaction in of_account.items()}
+        return found
+
     # -- what must hold -------------------------------------------------------------------------------
 
     async def assert_executed_once(self, ids: Iterable[int], *names: str) -> None:

@@ -9,6 +9,7 @@
 --       [14] history length  [15] fee paid (wei)
 --       [16] gives_back 1|0: a skipped one's transfer waits again
 --   verdict executed | action_failed: our call was mined with its event · reverted: our call was mined and reverted ·
+--           no_role: the same, and its key had no role any more ·
 --           refused: our self-transfer was mined, made because every endpoint refused the call for good ·
 --           cancelled: our self-transfer was mined, for another reason · foreign: somebody else's, and the occurrence was not executed ·
 --           uncertain: somebody else's, and nobody can tell
