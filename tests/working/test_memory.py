@@ -31,15 +31,14 @@ async def _bytes(stage: Stage) -> int:
 
 def test_an_occurrence_takes_no_more_than_is_stated(network: LiveNetwork) -> None:
     async def scenario() -> None:
-        async with staged(network, BUMP_AFTER="1") as stage:
+        async with staged(network, BUMP_AFTER="2") as stage:
             ids = await stage.made(MANY)
             start = await _bytes(stage)
             await stage.enqueue(*ids)
             queued = await _bytes(stage)
-            async with stage.hired() as hand, no_mining(network):
+            async with stage.hired(rebroadcast_after=0.2) as hand, no_mining(network):
                 await stage.until(lambda: len(stage.pool()) == MANY, "all to be sent")
                 sent = await _bytes(stage)
-                hand.worker._executor.tracker.rebroadcast_after = 0.2
                 await stage.until(lambda: _attempts(stage, 2), "all to be raised")
                 raised = await _bytes(stage)
                 await asyncio.to_thread(network.anvil.mine)
