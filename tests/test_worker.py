@@ -99,7 +99,7 @@ def test_a_surprise_in_a_round_is_told_and_survived(
                     return await real(*args)
 
                 setattr(owner, method, broken)
-                hand.worker._audit_due = 0.0
+                hand.worker._look_soon()
                 ids = await stage.due(3)
                 await stage.until(lambda: calls > 0, "the surprise")
                 await stage.until(stage.settled(ids), "all to be settled")
@@ -113,7 +113,7 @@ def test_a_surprise_in_a_round_is_told_and_survived(
 def test_a_surprise_in_one_job_is_told_and_the_job_is_looked_at_again(
     network: LiveNetwork, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("autometa_cli.worker._AUDIT_SECONDS", 0.3)
+    monkeypatch.setattr("autometa_cli.working.claimer._AUDIT_SECONDS", 0.3)
 
     async def scenario() -> None:
         async with staged(network) as stage:

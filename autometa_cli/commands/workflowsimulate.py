@@ -14,7 +14,7 @@ from autometa_cli.units import duration, from_wei
 
 if TYPE_CHECKING:
     from autometa_cli.commands.context import State
-    from autometa_cli.executor.check import Go, Refusal
+    from autometa_cli.executor.decision import Go, Refusal
     from autometa_cli.scheduling.rehearsal import Rehearsal
 
 
@@ -41,7 +41,7 @@ def simulate(
     state = begin(as_json, env_file)
     number = parse_id(id)
     address = _address(state, sender)
-    from autometa_cli.executor.check import Go
+    from autometa_cli.executor.decision import Go
 
     found = state.run(_rehearse(state, number, address))
     executes = isinstance(found.decision, Go)
@@ -110,7 +110,7 @@ def _document(state: State, found: Rehearsal, sender: str, *, executes: bool) ->
 
 
 def _verdict(decision: Go | Refusal) -> dict[str, Any]:
-    from autometa_cli.executor.check import Go
+    from autometa_cli.executor.decision import Go
 
     if isinstance(decision, Go):
         return {"to": "execute", "reason": None, "text": None}
@@ -118,7 +118,7 @@ def _verdict(decision: Go | Refusal) -> dict[str, Any]:
 
 
 def _action(found: Rehearsal) -> dict[str, Any] | None:
-    from autometa_cli.executor.check import Go
+    from autometa_cli.executor.decision import Go
     from autometa_cli.times import utc
 
     done = found.action

@@ -2,56 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from autometa_cli.chain.contracts import Registry, Workflow
+from autometa_cli.chain.contracts import Registry
 from autometa_cli.executor import faultpoints
+from autometa_cli.executor.binding import Binder
 from autometa_cli.executor.budget import Budget
-from autometa_cli.executor.check import Checker, Go, Refusal, Triggers
+from autometa_cli.executor.check import Checker
+from autometa_cli.executor.decision import Go, Lost, Refusal, Sent, Triggers
 from autometa_cli.executor.funds import Funds
-from autometa_cli.executor.head import Counts, Head, Heads
+from autometa_cli.executor.head import Head, Heads
+from autometa_cli.executor.identity import Identity, event_of
 from autometa_cli.executor.ledger import Hold, Ledger
 from autometa_cli.executor.policy import Policy
 from autometa_cli.executor.recovery import Recovery
 from autometa_cli.executor.sender import NotReplicated, Sender
+from autometa_cli.executor.simulation import Simulator
 from autometa_cli.executor.tracker import Tracker
 from autometa_cli.executor.transfer import fate
-from autometa_cli.jobs.job import Job, new_id, occurrence_of
-from autometa_cli.jobs.occurrence import Occurrence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from autometa_cli.chain.contracts import Workflow
     from autometa_cli.chain.rpc import Rpc
     from autometa_cli.config import Settings
     from autometa_cli.jobs.queue import Claim, JobQueue
     from autometa_cli.jobs.record import Record
     from autometa_cli.secrets import Signer
-
-#: What bind answers while our house is not in order, and how to say it.
-_BIND_TROUBLE = {
-    "wait:foreign": "somebody else uses this worker's key: its pending transactions run ahead of the ledger",
-    "wait:blocked": "this worker's key is blocked in the ledger",
-    "wait:window": "too many open transactions (MAX_OPEN_NONCES); waiting for the oldest to become final",
-    "wait:chain": "the ledger knows this key from another chain with the same id (another genesis block)",
-    "wait:owner": "the ledger's nonce counter and its owners disagree",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """The transaction is on its way; the tracker follows it."""
-
-    key: str
-    tx: str
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The record is not ours any more (or never became bindable); nothing was sent and nothing is owed."""
-
-    why: str
 
 
 class EVMExecutor:
@@ -63,6 +42,7 @@ class EVMExecutor:
         tracker: the transactions on their way.
         registry: where workflows are read.
         recovery: what to do when Redis forgot.
+        identity: which occurrence a payload means.
     """
 
     def __init__(
@@ -81,9 +61,6 @@ class EVMExecutor:
         executor = settings.actionexecutor_address or ""
         escrow = settings.feeescrow_address or ""
         self._queue = queue
-        self._chain_id = settings.chain_id
-        self._executor = executor
-        self._genesis = genesis
         self._max_hold = settings.max_hold
         self.registry = Registry(registry)
         self.heads = Heads(
@@ -120,8 +97,6 @@ class EVMExecutor:
         self.checker = Checker(
             registry=self.registry,
             executor=executor,
-            escrow=escrow,
-            sender=signer.address,
             network=settings.network,
             policy=Policy(
                 registry=registry,
@@ -134,8 +109,12 @@ class EVMExecutor:
             triggers=triggers,
             funds=self.funds,
             budget=self._budget,
-            gas_multiplier=settings.gas_multiplier,
-            max_gas=settings.max_gas_per_tx,
+            simulator=Simulator(
+                executor=executor,
+                sender=signer.address,
+                gas_multiplier=settings.gas_multiplier,
+                max_gas=settings.max_gas_per_tx,
+            ),
         )
         self.tracker = Tracker(
             queue,
@@ -148,6 +127,8 @@ class EVMExecutor:
             bump_after=settings.bump_after,
             closed=self._on_closed,
         )
+        self._binder = Binder(queue, self.ledger, self.sender, self.heads, self.tracker, genesis)
+        self.identity = Identity(queue, settings.chain_id, executor)
         self.recovery = Recovery(
             queue,
             rpc,
@@ -169,30 +150,6 @@ class EVMExecutor:
     def _on_closed(self, key: str, state: str, verdict: str) -> None:
         self._budget.free(key)
         self._closed(key, state, verdict)
-
-    async def identify(self, job: Job, workflow: Workflow | None) -> tuple[Occurrence, str]:
-        """Which occurrence a payload means, and the id it goes by."""
-        id = job.id or new_id()
-        chain_next_run = workflow.next_run if workflow else job.next_run
-        named = self._known(job) or occurrence_of(
-            job, self._chain_id, self._executor.lower(), chain_next_run, id
-        )
-        if named.now_id is not None:
-            return named, id
-        given = _generation_of(job, named)
-        generation = given if given is not None else await self._queue.generation(named)
-        occurrence = named.at_generation(generation)
-        return occurrence, job.id or occurrence.key
-
-    def _known(self, job: Job) -> Occurrence | None:
-        """What a payload with nextRun 0 meant when its record was made, whatever the chain's nextRun is by now."""
-        if job.next_run or job.occurrence is None:
-            return None
-        due = Occurrence(self._chain_id, self._executor.lower(), job.workflow, 0)
-        extra = replace(due, now_id=job.id)
-        if job.id is not None and job.occurrence == extra.key:
-            return extra
-        return due if _generation_of(job, due) is not None else None
 
     async def execute_workflow(
         self, claim: Claim, workflow: Workflow | None, head: Head
@@ -220,7 +177,7 @@ class EVMExecutor:
             head,
             holds=record.holds,
             seen=record.seen,
-            event=_event_of(claim.job, record),
+            event=event_of(claim.job, record),
         )
         if isinstance(decision, Refusal):
             self._free(claim.key)
@@ -248,7 +205,7 @@ class EVMExecutor:
         return replace(refusal, text=refusal.text + end.text, gives_back=end.back)
 
     async def _send(self, claim: Claim, go: Go, head: Head) -> Sent | Refusal | Lost:
-        refusal = await self._bind(claim, head)
+        refusal = await self._binder.bind(claim, head)
         if refusal is not None:
             return refusal
         faultpoints.reached(faultpoints.BOUND)
@@ -263,66 +220,7 @@ class EVMExecutor:
         try:
             answer = await self.sender.broadcast(written)
         except NotReplicated as error:
-            self.tracker.withheld(written, error.message)
+            self.tracker.pusher.withheld(written, error.message)
         else:
-            await self.tracker.answered(written, answer.answer_class, answer.text, head)
+            await self.tracker.pusher.answered(written, answer.answer_class, answer.text, head)
         return Sent(claim.key, written.attempts_sent[-1].hash)
-
-    async def _bind(self, claim: Claim, head: Head) -> Refusal | Lost | None:
-        """None when the record has its nonce."""
-        earlier = await self._earlier(claim, head)
-        answer = await self.ledger.bind(
-            claim,
-            self.address,
-            head.counts,
-            block=head.number,
-            final=head.final_number,
-            genesis=self._genesis,
-            earlier=earlier,
-        )
-        match answer.word:
-            case "ok" | "already":
-                return None
-            case "recheck":
-                return Refusal("delayed", "recheck", "the chain moved on meanwhile", delay=1.0)
-            case "wait:workflow":
-                return Refusal("delayed", "workflow_busy", f"waits for {answer.rest[0]}", delay=2.0)
-            case "reconcile":
-                record = await self._queue.record(claim.key)
-                if record:
-                    self.tracker.add(record, Hold(claim.key, claim.worker, claim.fence), sent=True)
-                return Lost("its nonce was consumed before it was signed; settled when that is final")
-            case "recovery":
-                return Refusal("queued", "ledger_in_doubt", "Redis restarted", trouble=True)
-            case word if word in _BIND_TROUBLE:
-                return Refusal("queued", word.removeprefix("wait:"), _BIND_TROUBLE[word], trouble=True)
-            case word:
-                return Lost(f"bind answered {word}")
-
-    async def _earlier(self, claim: Claim, head: Head) -> tuple[str, int] | None:
-        record = await self._queue.record(claim.key) if claim.bound else None
-        if record is None or record.sender in ("", self.address):
-            return None
-        counts: Counts = await self.heads.counts(head, record.sender)
-        return record.sender, counts.latest
-
-
-def _event_of(job: Job, record: Record) -> Any:
-    """The transfer that a run is for: the record took it when it was queued, and a copy pushed by hand names none."""
-    given = job.fields.get("event")
-    tx, _, place = record.event.rpartition(":")
-    if not tx:
-        return given
-    ordinal = int(place) if place.isascii() and place.isdigit() and len(place) <= 6 else place
-    if isinstance(given, dict) and (given.get("tx"), given.get("ordinal")) == (tx, ordinal):
-        return given
-    return {"tx": tx, "ordinal": ordinal, "block": 0}
-
-
-def _generation_of(job: Job, named: Occurrence) -> int | None:
-    """The generation that the scheduler wrote into a payload, where the rest of its key is what the job says."""
-    prefix = named.key.rpartition(":")[0]
-    if job.occurrence is None or not job.occurrence.startswith(prefix + ":"):
-        return None
-    text = job.occurrence[len(prefix) + 1 :]
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None

@@ -19,7 +19,7 @@ from autometa_cli.jobs.record import Attempt, Record
 if TYPE_CHECKING:
     from autometa_cli.chain.rpc import Rpc
     from autometa_cli.chain.sendanswers import SendAnswer
-    from autometa_cli.executor.check import Go
+    from autometa_cli.executor.decision import Go
     from autometa_cli.secrets import Signer
 
 _log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from autometa_cli.executor.check import digest
+from autometa_cli.executor.wanted import digest
 from autometa_cli.jobs.epoch import LedgerInDoubt
 from autometa_cli.jobs.job import job_json
 from autometa_cli.jobs.occurrence import Occurrence

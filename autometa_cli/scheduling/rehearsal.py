@@ -11,10 +11,12 @@ from autometa_cli.chain.encodings import BadEncoding, PriceTrigger, TriggerType,
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.chain.workflows import existing
 from autometa_cli.executor.budget import Budget
-from autometa_cli.executor.check import Checker, Go, Refusal
+from autometa_cli.executor.check import Checker
+from autometa_cli.executor.decision import Go, Refusal
 from autometa_cli.executor.funds import Funds
 from autometa_cli.executor.head import Head, Heads
 from autometa_cli.executor.policy import Policy
+from autometa_cli.executor.simulation import Simulator
 from autometa_cli.jobs.occurrence import Occurrence
 from autometa_cli.scheduling.occasion import Event, read_waiting
 from autometa_cli.scheduling.price import Price, Unusable
@@ -177,8 +179,6 @@ def _checker(settings: Settings, registry: Registry, sender: str, triggers: Trig
     return Checker(
         registry=registry,
         executor=executor,
-        escrow=escrow,
-        sender=sender,
         network=settings.network,
         policy=Policy(
             registry=registry.address,
@@ -193,6 +193,10 @@ def _checker(settings: Settings, registry: Registry, sender: str, triggers: Trig
         budget=Budget(
             None, nothing, settings.network.symbol
         ),  # what was spent today is the worker's business
-        gas_multiplier=settings.gas_multiplier,
-        max_gas=settings.max_gas_per_tx,
+        simulator=Simulator(
+            executor=executor,
+            sender=sender,
+            gas_multiplier=settings.gas_multiplier,
+            max_gas=settings.max_gas_per_tx,
+        ),
     )

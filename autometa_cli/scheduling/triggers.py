@@ -21,7 +21,7 @@ from autometa_cli.chain.encodings import (
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.chain.transfers import native_of, of_receipt, receipt
 from autometa_cli.errors import RpcUnreachable
-from autometa_cli.executor.check import WhyNot
+from autometa_cli.executor.decision import WhyNot
 from autometa_cli.scheduling.occasion import Event, read_document
 from autometa_cli.scheduling.price import Price, Unusable
 from autometa_cli.scheduling.prices import PriceBook

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.errors import AutometaError, RpcUnreachable
 from autometa_cli.executor import faultpoints
-from autometa_cli.executor.check import Refusal, contradiction, digest, unwanted
-from autometa_cli.executor.executor import Lost
+from autometa_cli.executor.decision import Lost, Refusal
 from autometa_cli.executor.ledger import Hold
+from autometa_cli.executor.wanted import contradiction, digest, unwanted
 from autometa_cli.jobs.job import BadJob, Job, open_envelope, parse_job
 from autometa_cli.jobs.occurrence import Occurrence, label
 from autometa_cli.jobs.queue import Claim, JobQueue, Sighting
@@ -114,7 +114,7 @@ class Intake:
         return claim, workflow, head
 
     async def _adopt(self, job: Job, workflow: Workflow | None, head: Head) -> Claim | None:
-        occurrence, id = await self._executor.identify(job, workflow)
+        occurrence, id = await self._executor.identity.of(job, workflow)
         wrong = contradiction(job, workflow)
         if wrong and await self._is_foreign(job, occurrence.key):
             # No record is made or closed for it: a lie must not stand in the way of the true occurrence.

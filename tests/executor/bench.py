@@ -11,7 +11,7 @@ from typing import Any
 
 from autometa_cli.chain.contracts import Workflow, interface
 from autometa_cli.chain.networks import network
-from autometa_cli.executor.check import Go
+from autometa_cli.executor.decision import Go
 from autometa_cli.executor.funds import Funds
 from autometa_cli.executor.head import Counts
 from autometa_cli.executor.ledger import Hold, Ledger

@@ -11,11 +11,14 @@ import pytest
 from autometa_cli.chain.actions import ContractCall, NativeTransfer, TokenTransfer
 from autometa_cli.chain.contracts import Workflow, interface
 from autometa_cli.chain.faults import RpcFault
-from autometa_cli.executor.check import Checker, Refusal, contradiction, digest, inner_call, unwanted
+from autometa_cli.executor.check import Checker
+from autometa_cli.executor.decision import Refusal, held
 from autometa_cli.executor.head import Head
+from autometa_cli.executor.simulation import inner_call, would_fail
+from autometa_cli.executor.wanted import contradiction, digest, unwanted
 from autometa_cli.jobs.job import parse_job
 from autometa_cli.jobs.occurrence import Occurrence
-from tests.executor.fakes import CHAIN, EXECUTOR, KEY, head
+from tests.executor.fakes import CHAIN, EXECUTOR, head
 
 OWNER = "0x" + "0a" * 20
 WORKFLOW = Workflow(7, OWNER, 1, b"", 1, b"\x01\x02", 100, 60, True, 5)
@@ -87,8 +90,8 @@ def _checker(registry: _Registry) -> Checker:
     unused: Any = None
     return Checker(
         registry=registry,  # type: ignore[arg-type]
-        executor=EXECUTOR, escrow="0x" + "e5" * 20, sender=KEY.address, network=_network(), policy=unused,
-        triggers=unused, funds=unused, budget=unused, gas_multiplier=unused, max_gas=0,
+        executor=EXECUTOR, network=_network(), policy=unused, triggers=unused, funds=unused, budget=unused,
+        simulator=unused,
     )  # fmt: skip
 
 
@@ -153,13 +156,13 @@ def test_a_workflow_that_is_gone_is_skipped_for_now_jobs_too() -> None:
     ],
 )
 def test_the_machines_failure_is_the_jobs_and_the_nodes_is_ours(fault: RpcFault, reason: str) -> None:
-    refusal = _checker(_Registry())._would_fail("it", fault, 0)
+    refusal = would_fail("it", fault, 0)
     assert refusal.reason == reason
     assert refusal.hold == (reason == "would_fail")
 
 
 def test_a_held_job_looks_again_ever_more_rarely() -> None:
-    pauses = [_checker(_Registry())._hold("r", "t", holds).delay for holds in range(20)]
+    pauses = [held("r", "t", holds).delay for holds in range(20)]
     assert pauses[:3] == [30, 60, 120]
     assert pauses == sorted(pauses)
     assert max(pauses) == 3600

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from autometa_cli.executor.check import Go, Refusal
+from autometa_cli.executor.decision import Go, Refusal
 from autometa_cli.executor.executor import EVMExecutor
 from autometa_cli.executor.head import Head
 from autometa_cli.scheduling.triggers import Triggers

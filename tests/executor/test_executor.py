@@ -13,8 +13,8 @@ import pytest
 
 from autometa_cli.chain.contracts import Workflow
 from autometa_cli.errors import ConfigError
-from autometa_cli.executor.check import Refusal
-from autometa_cli.executor.executor import EVMExecutor, Lost
+from autometa_cli.executor.decision import Lost, Refusal
+from autometa_cli.executor.executor import EVMExecutor
 from autometa_cli.jobs.job import Job, parse_job
 from autometa_cli.jobs.occurrence import Occurrence
 from autometa_cli.jobs.queue import Claim, Sighting
@@ -42,12 +42,12 @@ def test_a_due_job_is_its_next_run(network: LiveNetwork) -> None:
     async def scenario() -> None:
         async with executor(network) as made:
             prefix = f"{network.info.chain_id}:{network.executor.lower()}:7"
-            occurrence, id = await made.identify(_job(nextRun=1000), WORKFLOW)
+            occurrence, id = await made.identity.of(_job(nextRun=1000), WORKFLOW)
             assert occurrence.key == id == f"{prefix}:1000:0"
-            occurrence, id = await made.identify(_job(nextRun=900, id="mine"), WORKFLOW)
+            occurrence, id = await made.identity.of(_job(nextRun=900, id="mine"), WORKFLOW)
             assert (occurrence.key, id) == (f"{prefix}:900:0", "mine"), "whatever the chain's next run is"
             huge = 2**256 - 1
-            occurrence, _ = await made.identify(_job(nextRun=huge), None)
+            occurrence, _ = await made.identity.of(_job(nextRun=huge), None)
             assert occurrence.key == f"{prefix}:{huge}:0"
 
     asyncio.run(scenario())
@@ -68,7 +68,7 @@ def test_the_generation_in_a_payload_counts_only_where_the_rest_of_its_key_is_tr
                 (due.key[:-1] + "-1", 0),
                 (due.key[:-1] + "9999999999", 0),
             ]:
-                occurrence, _ = await made.identify(_job(nextRun=1000, occurrence=key), WORKFLOW)
+                occurrence, _ = await made.identity.of(_job(nextRun=1000, occurrence=key), WORKFLOW)
                 assert occurrence.generation == generation, key
 
     asyncio.run(scenario())
@@ -77,13 +77,13 @@ def test_the_generation_in_a_payload_counts_only_where_the_rest_of_its_key_is_tr
 def test_next_run_0_means_now_unless_the_chain_says_0_too(network: LiveNetwork) -> None:
     async def scenario() -> None:
         async with executor(network) as made:
-            now, id = await made.identify(_job(nextRun=0), WORKFLOW)
+            now, id = await made.identity.of(_job(nextRun=0), WORKFLOW)
             assert now.now_id == id
-            other, _ = await made.identify(_job(nextRun=0), WORKFLOW)
+            other, _ = await made.identity.of(_job(nextRun=0), WORKFLOW)
             assert other.key != now.key, "each push is its own job"
-            named, _ = await made.identify(_job(nextRun=0, id="mine"), WORKFLOW)
+            named, _ = await made.identity.of(_job(nextRun=0, id="mine"), WORKFLOW)
             assert named.now_id == "mine"
-            due, _ = await made.identify(_job(nextRun=0), replace(WORKFLOW, next_run=0))
+            due, _ = await made.identity.of(_job(nextRun=0), replace(WORKFLOW, next_run=0))
             assert (due.now_id, due.next_run) == (None, 0)
 
     asyncio.run(scenario())
@@ -96,13 +96,13 @@ def test_what_next_run_0_meant_once_it_means_for_good(network: LiveNetwork) -> N
         async with executor(network) as made:
             for chain in (WORKFLOW, replace(WORKFLOW, next_run=0), None):
                 due = Occurrence(network.info.chain_id, network.executor.lower(), 7, 0)
-                found, _ = await made.identify(_job(nextRun=0, occurrence=due.key), chain)
+                found, _ = await made.identity.of(_job(nextRun=0, occurrence=due.key), chain)
                 assert found == due
                 extra = replace(due, now_id="mine")
-                found, id = await made.identify(_job(nextRun=0, id="mine", occurrence=extra.key), chain)
+                found, id = await made.identity.of(_job(nextRun=0, id="mine", occurrence=extra.key), chain)
                 assert (found, id) == (extra, "mine")
             lie = replace(due, now_id="other").key
-            found, _ = await made.identify(_job(nextRun=0, id="mine", occurrence=lie), WORKFLOW)
+            found, _ = await made.identity.of(_job(nextRun=0, id="mine", occurrence=lie), WORKFLOW)
             assert found.now_id == "mine"
 
     asyncio.run(scenario())
@@ -119,7 +119,7 @@ def test_who_does_not_hold_the_record_executes_nothing(network: LiveNetwork) -> 
             queue = made._queue
             await queue.push([raw])
             await queue.take("ann", 1)
-            occurrence, name = await made.identify(parse_job(raw), workflow)
+            occurrence, name = await made.identity.of(parse_job(raw), workflow)
             claim = await queue.adopt(
                 "ann", parse_job(raw), occurrence, name, Sighting(head.number, True, "d")
             )

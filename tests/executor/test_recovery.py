@@ -16,7 +16,7 @@ from autometa_cli.chain.contracts import Registry, executed
 from autometa_cli.devnet import anvil_binary
 from autometa_cli.devnet.node import AnvilProcess
 from autometa_cli.devnet.server import ValkeyProcess
-from autometa_cli.executor.check import digest
+from autometa_cli.executor.wanted import digest
 from autometa_cli.jobs.job import job_json
 from autometa_cli.jobs.occurrence import Occurrence
 from autometa_cli.jobs.queue import JobQueue, Sighting
@@ -93,7 +93,7 @@ def test_a_redis_that_forgot_signed_transactions_executes_nothing_twice(
     survivor: bool,
 ) -> None:
     network, valkey = own_network
-    monkeypatch.setattr("autometa_cli.worker.RECOVER_AFTER_SECONDS", 2.0)
+    monkeypatch.setattr("autometa_cli.working.membership.RECOVER_AFTER_SECONDS", 2.0)
     settings = network.settings(MAX_OPEN_NONCES=WINDOW)
 
     async def scenario() -> None:

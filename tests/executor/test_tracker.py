@@ -213,7 +213,7 @@ def test_an_empty_purse_is_told_until_it_is_filled(redis_url: str) -> None:
 def test_a_fee_cap_is_told_as_long_as_it_holds(redis_url: str) -> None:
     async def scenario(b: Bench) -> None:
         hold, record = await b.signed()
-        b.tracker.bump_after = 0
+        b.tracker.pusher.bump_after = 0
         b.tracker.add(record, hold, sent=False)
         for number in (19, 20, 21):
             await b.tracker.tick(_at(number, OPEN))

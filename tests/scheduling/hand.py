@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from autometa_cli.chain.contracts import Registry
-from autometa_cli.executor.check import digest
 from autometa_cli.executor.head import final_block
 from autometa_cli.executor.ledger import Ledger
+from autometa_cli.executor.wanted import digest
 from autometa_cli.jobs.job import parse_job
 from autometa_cli.jobs.occurrence import Occurrence
 from autometa_cli.jobs.queue import Claim, JobQueue, Sighting

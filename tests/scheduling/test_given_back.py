@@ -119,7 +119,7 @@ def test_a_cancelled_run_gives_its_transfer_back(network: LiveNetwork) -> None:
                 worker = network.accounts["worker"].address
                 await stage.until(lambda: pooled(network, worker), "the call to be in the pool")
                 tracker = hand.worker._executor.tracker
-                tracker.rebroadcast_after = 1000
+                tracker.pusher.rebroadcast_after = 1000
                 for call in pooled(network, worker):
                     network.anvil.request("anvil_dropTransaction", call)
                 moving = asyncio.create_task(network.update(id, next_run=network.now() + 50_000))
@@ -127,7 +127,7 @@ def test_a_cancelled_run_gives_its_transfer_back(network: LiveNetwork) -> None:
                     await asyncio.to_thread(network.anvil.mine)
                     await asyncio.sleep(0.02)
                 await moving
-                tracker.rebroadcast_after = 0.1
+                tracker.pusher.rebroadcast_after = 0.1
                 await stage.until(lambda: pooled(network, worker), "the self-transfer to be in the pool")
                 await asyncio.to_thread(network.anvil.mine)
                 await stage.until(lambda: _in_state(stage, id, "skipped"), "it to be skipped")

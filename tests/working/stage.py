@@ -32,7 +32,8 @@ from autometa_cli.chain.blocks import Log
 from autometa_cli.chain.contracts import Executed, Registry, Workflow, executed, interface
 from autometa_cli.chain.rpc import Rpc
 from autometa_cli.devnet.info import DevnetAccount
-from autometa_cli.executor.check import Triggers, digest
+from autometa_cli.executor.decision import Triggers
+from autometa_cli.executor.wanted import digest
 from autometa_cli.jobs.job import job_json
 from autometa_cli.jobs.occurrence import Occurrence
 from autometa_cli.jobs.queue import JobQueue, Sighting
@@ -61,6 +62,16 @@ class Hand:
     worker: JobWorker
     queue: JobQueue
     task: asyncio.Task[None]
+
+    @property
+    def handling(self) -> int:
+        """Jobs that it works on and has not signed."""
+        return len(self.worker._claimer.handling) if self.worker._claimer else 0
+
+    @property
+    def taking(self) -> bool:
+        """It is asking the queue for jobs."""
+        return self.worker._claimer is not None and self.worker._claimer.taking
 
     async def finished(self, seconds: float = PATIENCE) -> None:
         """It left by itself."""
@@ -203,7 +214,7 @@ class Stage:
             try:
                 if rebroadcast_after is not None:
                     await self.until(lambda: hasattr(worker, "_executor"), "the worker to be set up")
-                    worker._executor.tracker.rebroadcast_after = rebroadcast_after
+                    worker._executor.tracker.pusher.rebroadcast_after = rebroadcast_after
                 yield hand
             finally:
                 if not task.done():

@@ -112,7 +112,7 @@ def test_nothing_is_taken_after_stop(network: LiveNetwork) -> None:
     async def scenario() -> None:
         async with staged(network) as stage:
             async with stage.hired() as hand:
-                await stage.until(lambda: hand.worker._taking, "it to wait for a job")
+                await stage.until(lambda: hand.taking, "it to wait for a job")
                 hand.worker.stop()
                 await hand.finished()
             await stage.due(3)

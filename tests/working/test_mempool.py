@@ -344,7 +344,7 @@ def test_an_unmined_transaction_stops_its_key_after_a_while(network: LiveNetwork
                 await stage.enqueue(ids[0])
                 await stage.until(lambda: "TX_TIMEOUT" in hand.worker.house.summary(), "it to be told")
                 await stage.enqueue(ids[1])
-                await stage.until(lambda: not hand.worker._handling, "nothing to be in hand")
+                await stage.until(lambda: not hand.handling, "nothing to be in hand")
                 await stage.until(lambda: _waiting(stage, 1), "the second to be on the list")
                 assert len(_pool(network, _worker(network))) == 1
                 await _mine(network)

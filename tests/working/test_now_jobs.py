@@ -160,7 +160,7 @@ def test_the_occurrence_0_does_not_become_an_extra_run_when_the_chain_moves_on(
                 async def done() -> bool:
                     redis, keys = stage.queue.redis, stage.queue.keys
                     waits = await redis.llen(keys.pending) or await redis.zcard(keys.delayed)
-                    return not (waits or hand.worker._handling or await stage.queue.held(hand.worker.id))
+                    return not (waits or hand.handling or await stage.queue.held(hand.worker.id))
 
                 await stage.until(done, "it to be dealt with")
                 await hand.leave()

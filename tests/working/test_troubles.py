@@ -136,7 +136,7 @@ def test_the_chain_goes_away(network: LiveNetwork, how: str) -> None:
                     wire.freeze()
                 await stage.enqueue(*then)
                 await _told(stage, hand, "RPC endpoint")
-                await stage.until(lambda: not hand.worker._handling, "nothing to be in hand")
+                await stage.until(lambda: not hand.handling, "nothing to be in hand")
                 await _untouched_but_settled(stage, 10)
                 if how == "cut":
                     await wire.start()

@@ -1,0 +1,45 @@
+"""When may a worker in burst mode leave?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import redis.exceptions as rex
+
+if TYPE_CHECKING:
+    from autometa_cli.jobs.queue import JobQueue
+
+#: `--burst` waits for what is delayed by no more than this, milliseconds.
+BURST_PATIENCE_MS = 10_000
+
+
+class Burst:
+    """Watches for the moment when nothing is left to do for one worker.
+
+    Others that hold something may die, and what they hold will be ours: one that beats again goes on by itself, one
+    that does not is waited for.
+    """
+
+    def __init__(self, queue: JobQueue, worker: str) -> None:
+        self._queue = queue
+        self._worker = worker
+        #: Beats of other workers that hold something, by when they were first seen so.
+        self._others: dict[str, float] = {}
+
+    async def drained(self) -> bool:
+        """Nothing is pending, in flight, or delayed and due soon."""
+        keys, redis = self._queue.keys, self._queue.redis
+        try:
+            seconds, _ = await redis.time()
+            soon = int(seconds) * 1000 + BURST_PATIENCE_MS
+            pending = await redis.llen(keys.pending)
+            due = await redis.zcount(keys.delayed, "-inf", soon)
+            if pending or due or await redis.llen(keys.inflight(self._worker)):
+                return False
+            for worker, beat in await redis.zrange(keys.workers, 0, -1, withscores=True):
+                name = worker.decode()
+                if await redis.llen(keys.inflight(name)) and self._others.setdefault(name, beat) == beat:
+                    return False
+        except rex.RedisError:
+            return False
+        return True
