@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autometa_cli.commands.configconnect import connect, finding
 from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin, command_group, examples
 from autometa_cli.errors import ConfigError, ExitCode
 
@@ -75,38 +76,56 @@ def show(
     epilog=examples(
         "autometa config check",
         "autometa --env-file .env.devnet config check",
+        "autometa config check --connect         # ask the servers, too",
         "autometa config check --json || echo broken",
     ),
 )
-def check(as_json: JsonOption = False, env_file: EnvFileOption = None) -> None:
+def check(
+    ask: Annotated[
+        bool, typer.Option("--connect", help="Ask Redis, every RPC endpoint and the contracts, too.")
+    ] = False,
+    as_json: JsonOption = False,
+    env_file: EnvFileOption = None,
+) -> None:
     """Read everything, keys included, and tell what is wrong.
 
-    Asks neither the chain nor Redis. Exit code 3 when something is
-    broken; warnings alone leave it at 0.
+    Asks neither the chain nor Redis, unless told to: --connect tells
+    whether they answer, whether they are the chain and the kind of
+    Redis that is meant, and whether the contracts are there. It changes
+    nothing. Exit code 3 when something has to be set differently, 5
+    when a server that is needed does not answer; warnings alone leave
+    it at 0.
     """
     state = begin(as_json, env_file)
-    findings = _findings(state)
-    broken = any(finding["level"] == "error" for finding in findings)
+    findings, settings = _findings(state)
+    code = ExitCode.CONFIG if any(each["level"] == "error" for each in findings) else ExitCode.DONE
+    if ask and settings is not None:
+        answers = state.run(connect(settings))
+        findings += answers.found
+        code = code or answers.code
+    elif ask:
+        findings.append(finding("note", "the servers are asked when the settings are right"))
+    broken = code is not ExitCode.DONE
     state.console.result(
         {"ok": not broken, "findings": findings},
         lambda: state.console.table(
             ("", "VARIABLE", "FINDING"),
             [
                 (
-                    finding["level"],
-                    finding["variable"],
-                    finding["message"] + (f"\n→ {finding['hint']}" if finding["hint"] else ""),
+                    each["level"],
+                    each["variable"],
+                    each["message"] + (f"\n→ {each['hint']}" if each["hint"] else ""),
                 )
-                for finding in findings
+                for each in findings
             ],
         ),
     )
     if broken:
-        raise typer.Exit(ExitCode.CONFIG)
+        raise typer.Exit(code)
 
 
-def _findings(state: State) -> list[dict[str, Any]]:
-    """Everything there is to say: errors, then warnings, then what is well."""
+def _findings(state: State) -> tuple[list[dict[str, Any]], Settings | None]:
+    """Everything that the settings tell: errors, then warnings, then what is well; and they, where they hold."""
     from autometa_cli.config import SettingsError, build
     from autometa_cli.layers import gather
 
@@ -117,18 +136,18 @@ def _findings(state: State) -> list[dict[str, Any]]:
         settings = build(layers)
     except SettingsError as error:
         errors = [
-            _finding("error", f"{found.message} ({found.origin})", found.variable, found.hint)
+            finding("error", f"{found.message} ({found.origin})", found.variable, found.hint)
             for found in error.problems
         ]
     warnings = settings.warnings if settings else layers.warnings
-    found = [*errors, *(_finding("warning", warning) for warning in warnings)]
+    found = [*errors, *(finding("warning", warning) for warning in warnings)]
     if layers.unknown:
         names = ", ".join(layers.unknown)
-        found.append(_finding("note", f"{layers.env_file} also sets {names}, which autometa does not use"))
+        found.append(finding("note", f"{layers.env_file} also sets {names}, which autometa does not use"))
     if settings is None:
-        found.append(_finding("note", "the keys are read when everything else is right"))
-        return found
-    return [*found, *_keys(settings), *_well(settings)]
+        found.append(finding("note", "the keys are read when everything else is right"))
+        return found, None
+    return [*found, *_keys(settings), *_well(settings)], settings
 
 
 def _keys(settings: Settings) -> list[dict[str, Any]]:
@@ -137,12 +156,12 @@ def _keys(settings: Settings) -> list[dict[str, Any]]:
         variable = source.variables[0] if source.variables else f"{source.name}_PRIVATE_KEY"
         try:
             if not source.variables and not source.incomplete:
-                found.append(_finding("note", "not set", variable))
+                found.append(finding("note", "not set", variable))
                 continue
             address = source.load(chain_id=settings.chain_id).address
-            found.append(_finding("ok", f"the key of {address}", variable))
+            found.append(finding("ok", f"the key of {address}", variable))
         except ConfigError as error:
-            found.append(_finding("error", error.message, variable, error.hint))
+            found.append(finding("error", error.message, variable, error.hint))
     return found
 
 
@@ -150,16 +169,18 @@ def _well(settings: Settings) -> list[dict[str, Any]]:
     from autometa_cli.secrets import redact_url
 
     network = settings.network
-    found = [_finding("ok", f"{network.title}, chain {settings.chain_id}", "NETWORK")]
-    urls = ", ".join(redact_url(url) for url in settings.rpc_urls)
-    found.append(_finding("ok" if urls else "warning", urls or "not set, and no preset has one", "RPC_URLS"))
-    found.append(_finding("ok", redact_url(settings.redis_url), "REDIS_URL"))
+    found = [finding("ok", f"{network.title}, chain {settings.chain_id}", "NETWORK")]
+    urls = ", ".join(redact_url(url) + _limit(settings.rpc_rate(url)) for url in settings.rpc_urls)
+    found.append(finding("ok" if urls else "warning", urls or "not set, and no preset has one", "RPC_URLS"))
+    if settings.private_rpc_url:
+        found.append(finding("ok", redact_url(settings.private_rpc_url), "PRIVATE_RPC_URL"))
+    found.append(finding("ok", redact_url(settings.redis_url), "REDIS_URL"))
     for name in ("REGISTRY_ADDRESS", "ACTIONEXECUTOR_ADDRESS", "FEEESCROW_ADDRESS"):
         address = getattr(settings, name.lower())
         text = f"{address} ({settings.origin(name)})" if address else "not set, and the network has no preset"
-        found.append(_finding("ok" if address else "warning", text, name))
+        found.append(finding("ok" if address else "warning", text, name))
     return found
 
 
-def _finding(level: str, message: str, variable: str = "", hint: str = "") -> dict[str, Any]:
-    return {"level": level, "variable": variable or None, "message": message, "hint": hint or None}
+def _limit(rate: int | None) -> str:
+    return f" ({rate} requests/s)" if rate else ""

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from eth_account import Account
+from redis import Redis
 
 from autometa_cli.options import OPTIONS
+from tests.network import LiveNetwork
 from tests.runner import Cli, Result
 
 KEY = "0x" + secrets.token_hex(32)
@@ -156,3 +158,64 @@ def test_env_file_that_is_missing(cli: Cli) -> None:
         result = cli(*arguments, "--env-file", "nowhere.env")
         assert (result.code, result.stdout) == (3, "")
         assert "nowhere.env does not exist" in result.stderr
+
+
+# --- check --connect
+
+
+def errors(result: Result) -> list[tuple[str, str]]:
+    return [(f["variable"], f["message"]) for f in result.json["findings"] if f["level"] == "error"]
+
+
+def test_connect_asks_the_servers_and_changes_nothing(cli: Cli, network: LiveNetwork) -> None:
+    with Redis.from_url(network.redis_url) as redis:
+        before = (sorted(redis.keys()), network.anvil.request("eth_blockNumber"))
+        result = cli("config", "check", "--connect", "--json", env=network.environment())
+        assert (sorted(redis.keys()), network.anvil.request("eth_blockNumber")) == before
+
+    assert (result.code, errors(result)) == (0, [])
+    told = [finding["message"] for finding in result.json["findings"]]
+    assert any("serves chain 1287; its newest block is" in text for text in told)
+    assert any("the three contracts are there" in text for text in told)
+    assert (
+        "the three contracts are there"
+        in cli("config", "check", "--connect", env=network.environment()).stdout
+    )
+
+
+def test_connect_tells_who_does_not_answer(cli: Cli, network: LiveNetwork) -> None:
+    nobody = "http://127.0.0.1:1/key-0123456789abcdef"
+    both = network.environment(RPC_URLS=f"{nobody},{network.rpc_url}")
+    neither = network.environment(RPC_URLS=nobody, REDIS_URL="redis://:hunter22@127.0.0.1:1/0")
+    private = network.environment(PRIVATE_RPC_URL=nobody)
+
+    one, none, relay = (
+        cli("config", "check", "--connect", "--json", env=env) for env in (both, neither, private)
+    )
+
+    assert (one.code, errors(one)) == (0, [])
+    assert any("refused" in f["message"] for f in one.json["findings"] if f["level"] == "warning")
+    assert (none.code, [name for name, _ in errors(none)]) == (5, ["REDIS_URL", "RPC_URLS"])
+    assert (relay.code, [name for name, _ in errors(relay)]) == (5, ["PRIVATE_RPC_URL"])
+    for result in (one, none, relay):
+        assert "0123456789abcdef" not in result.stdout + result.stderr
+        assert "hunter22" not in result.stdout + result.stderr
+
+
+def test_connect_tells_what_is_not_what_was_meant(cli: Cli, network: LiveNetwork) -> None:
+    nowhere = "0x" + "5" * 40
+    chain = cli("config", "check", "--connect", "--json", env=network.environment(CHAIN_ID="1288"))
+    empty = cli("config", "check", "--connect", "--json", env=network.environment(FEEESCROW_ADDRESS=nowhere))
+    swapped = network.environment(REGISTRY_ADDRESS=network.escrow, FEEESCROW_ADDRESS=network.registry)
+    wiring = cli("config", "check", "--connect", "--json", env=swapped)
+
+    assert chain.code == empty.code == wiring.code == 3
+    assert "serves chain 1287, but the configured chain is 1288" in dict(errors(chain))["RPC_URLS"]
+    assert "there is no contract at" in dict(errors(empty))["FEEESCROW_ADDRESS"]
+    assert "uses the registry" in dict(errors(wiring))["ACTIONEXECUTOR_ADDRESS"]
+
+
+def test_connect_asks_nobody_while_the_settings_are_wrong(cli: Cli) -> None:
+    result = cli("config", "check", "--connect", "--json", env={"POLL_INTERVAL": "0"})
+    assert result.code == 3
+    assert result.json["findings"][-1]["message"] == "the servers are asked when the settings are right"
