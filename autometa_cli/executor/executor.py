@@ -136,6 +136,7 @@ class EVMExecutor:
             signer,
             window=settings.max_open_nonces,
             max_fee=settings.max_fee_wei,
+            executor=executor,
         )
 
     @property

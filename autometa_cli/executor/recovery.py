@@ -5,7 +5,8 @@ more than MAX_OPEN_NONCES past the finalized count, so once every nonce up to th
 by a self-transfer or by the forgotten transaction itself, nothing unknown is left. What was executed meanwhile the
 chain tells: `nextRun` has moved, and the tracker finds forgotten attempts of records that it still knows by their
 event. Only "now" jobs leave no such trace; unsigned ones are buried as `uncertain`. A record that is bound counts as
-signed from then on, so that its nonce is judged, too, and not given back.
+signed from then on, so that its nonce is judged, too, and not given back. Transfers up to the block at which this ends
+may have been served: the scheduler looks each of them up before it fires (`scheduling.doubts`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from autometa_cli.jobs.job import BadJob, open_envelope, parse_job
 
 if TYPE_CHECKING:
     from autometa_cli.chain.rpc import Rpc
-    from autometa_cli.executor.head import Heads
+    from autometa_cli.executor.head import Head, Heads
     from autometa_cli.jobs.queue import JobQueue
     from autometa_cli.secrets import Signer
 
@@ -39,10 +40,19 @@ class Recovery:
     Args:
         window: MAX_OPEN_NONCES.
         max_fee: the cap in wei per gas, or None.
+        executor: address of the contract.
     """
 
     def __init__(
-        self, queue: JobQueue, rpc: Rpc, heads: Heads, signer: Signer, *, window: int, max_fee: int | None
+        self,
+        queue: JobQueue,
+        rpc: Rpc,
+        heads: Heads,
+        signer: Signer,
+        *,
+        window: int,
+        max_fee: int | None,
+        executor: str,
     ) -> None:
         self._queue = queue
         self._rpc = rpc
@@ -50,6 +60,7 @@ class Recovery:
         self._signer = signer
         self._window = window
         self._max_fee = max_fee
+        self._executor = executor
 
     async def run(self) -> None:
         """Use up this key's window, then end the recovery if no other key's is left.
@@ -61,8 +72,12 @@ class Recovery:
         k, scripts = self._queue.keys, self._queue.scripts
         await scripts.call("recovery_begin", [k.epoch], [])
         if await self._queue.redis.hget(k.epoch, f"window:{self._signer.address}") is None:
-            consumed = await self._use_up()
-            await scripts.call("recovery_window", [k.epoch], [self._signer.address, str(consumed)])
+            head = await self._use_up()
+            await scripts.call(
+                "recovery_window",
+                [k.epoch, k.cursor(self._heads.chain_id, self._executor)],
+                [self._signer.address, str(head.counts.final), head.final_number],
+            )
         await self._doubt_bound()
         await self._bury_now_jobs()
         senders = sorted({self._signer.address, *await self._known_senders()})
@@ -75,8 +90,8 @@ class Recovery:
         scripts.seen = answer.seq
         _log.warning("recovered: no forgotten transaction of %s can be mined any more", self._signer.address)
 
-    async def _use_up(self) -> int:
-        """Self-transfers at every nonce of the open window; the finalized count when all are consumed."""
+    async def _use_up(self) -> Head:
+        """Self-transfers at every nonce of the open window; a head that shows all of them consumed."""
         head = await self._heads.fresh()
         first, end = head.counts.latest, head.counts.final + self._window
         _log.warning(
@@ -90,7 +105,7 @@ class Recovery:
                 fees, due = _generous(fees), loop.time() + _ROUND_SECONDS
             await asyncio.sleep(self._heads.patience)
             head = await self._heads.fresh()
-        return head.counts.final
+        return head
 
     async def _offer(self, nonces: range, fees: FeeQuote) -> None:
         max_fee = min(fees.max_fee, self._max_fee) if self._max_fee else fees.max_fee

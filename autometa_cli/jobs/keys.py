@@ -79,7 +79,7 @@ class Keys:
         return self._name(f"events:{chain}:{executor.lower()}")
 
     def cursor(self, chain: int, executor: str) -> str:
-        """HASH block, genesis: up to where transfers were read."""
+        """HASH block, genesis: up to where transfers were read; doubt: up to where they may have been served."""
         return self._name(f"cursor:{chain}:{executor.lower()}")
 
     def cleared_list(self, stamp: str) -> str:

@@ -19,6 +19,7 @@ from autometa_cli.jobs.pause import Pause, read_pause
 from autometa_cli.jobs.record import Record, read_record
 from autometa_cli.jobs.retention import HISTORY_LENGTH
 from autometa_cli.jobs.script import Answer, Scripts
+from autometa_cli.jobs.transfers import Transfers
 from autometa_cli.jobs.workers import Workers, element_for_list
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class JobQueue:
         self._examined = ""
         self.scripts = Scripts(self.redis)
         self.workers = Workers(self.redis, self.keys, self.scripts)
+        self.transfers = Transfers(self.keys, self.scripts)
 
     @classmethod
     def of(cls, settings: Settings) -> JobQueue:
@@ -277,48 +279,6 @@ class JobQueue:
             if not following:
                 return answer
             generation = int(following)
-
-    # -- wallet events --------------------------------------------------------------------------------
-
-    async def events_cursor(self, chain: int, executor: str) -> tuple[int, str] | None:
-        """Up to which block transfers were read, on the chain with which genesis; None before the first time."""
-        block, genesis = await self.scripts.command(
-            "HMGET", self.keys.cursor(chain, executor), "block", "genesis"
-        )
-        return None if block is None else (int(block), (genesis or b"").decode())
-
-    async def events_waiting(self, chain: int, executor: str) -> dict[int, str]:
-        """Transfers that wait for a run of their workflow, by workflow id."""
-        found = await self.scripts.command("HGETALL", self.keys.events(chain, executor))
-        return {int(id): event.decode() for id, event in found.items()}
-
-    async def note_events(
-        self,
-        chain: int,
-        executor: str,
-        *,
-        since: int | None,
-        upto: int,
-        genesis: str,
-        events: Sequence[tuple[int, str, int]],
-    ) -> Answer:
-        """Move the cursor, and note the transfers found on the way (see `note_events.lua`).
-
-        Args:
-            since: where the cursor stood.
-            events: workflow id, event, and how many transfers it stands for.
-        """
-        k = self.keys
-        return await self.scripts.call(
-            "note_events",
-            [k.epoch, k.cursor(chain, executor), k.events(chain, executor)],
-            ["" if since is None else since, upto, genesis, *(part for event in events for part in event)],
-        )
-
-    async def forget_events(self, chain: int, executor: str, workflows: Sequence[int]) -> None:
-        """Of workflows that are gone for good."""
-        if workflows:
-            await self.scripts.command("HDEL", self.keys.events(chain, executor), *workflows)
 
     # -- claiming -------------------------------------------------------------------------------------
 

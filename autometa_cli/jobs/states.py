@@ -258,6 +258,11 @@ TABLE: tuple[Row, ...] = (
         "a recovery is under way",
         "fence + 1; no holder; it counts as signed, so that its nonce is judged and not given back",
     ),
+    Row(
+        ("",), "bury_event", ("dead",),
+        "a transfer waits that a forgotten run may have served",
+        "dead letter `uncertain`, whose retry is an extra run; the transfer waits no more",
+    ),
 )  # fmt: skip
 
 VERDICTS: Mapping[str, Verdict] = MappingProxyType(

@@ -77,7 +77,7 @@ async def preview(settings: Settings, queue: JobQueue, rpc: Rpc) -> Preview:
         due = [each for each in mirror.due(now) if not (each.id in odd and odd[each.id].blocks)]
         await triggers.prepare(mirror.workflows, due, due, view, final, now)
         executor = (settings.actionexecutor_address or "").lower()
-        waiting = await queue.events_waiting(settings.chain_id, executor)
+        waiting = await queue.transfers.waiting(settings.chain_id, executor)
         verdicts = []
         for id in sorted({*mirror.workflows, *mirror.faults}):
             workflow = mirror.workflows.get(id)

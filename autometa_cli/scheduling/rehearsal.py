@@ -151,11 +151,11 @@ async def _event(
     last, executor = head.final_number, settings.actionexecutor_address or ""
     first = last + 1 - (NATIVE_BLOCKS if _is_native(workflow) else TOKEN_BLOCKS)
     if queue is not None:
-        waiting = (await queue.events_waiting(settings.chain_id, executor)).get(workflow.id)
+        waiting = (await queue.transfers.waiting(settings.chain_id, executor)).get(workflow.id)
         if waiting is not None and (event := read_waiting(waiting)) is not None:
             return event, True
-        cursor = await queue.events_cursor(settings.chain_id, executor)
-        first = max(first, cursor[0] + 1 if cursor is not None else last)
+        cursor = await queue.transfers.cursor(settings.chain_id, executor)
+        first = max(first, cursor.block + 1 if cursor.block is not None else last)
     try:
         return await newest_event(head.final, workflow, max(0, first)), False
     except RpcFault:

@@ -19,12 +19,16 @@ from autometa_cli.chain.encodings import BadEncoding, TriggerType, WalletTrigger
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.chain.transfers import Transfer, Watch, native_transfers, token_transfers
 from autometa_cli.errors import RpcUnreachable
+from autometa_cli.jobs.job import job_json
+from autometa_cli.scheduling.doubts import Doubts
 from autometa_cli.scheduling.occasion import Event, read_waiting
 
 if TYPE_CHECKING:
+    from autometa_cli.chain.blocks import Log
     from autometa_cli.chain.view import View
     from autometa_cli.config import Settings
     from autometa_cli.jobs.queue import JobQueue
+    from autometa_cli.jobs.transfers import Cursor
 
 _log = logging.getLogger(__name__)
 
@@ -51,10 +55,11 @@ class WalletEvents:
     """
 
     def __init__(self, settings: Settings, queue: JobQueue) -> None:
-        self._queue = queue
+        self._transfers = queue.transfers
         self._registry = Registry(settings.registry_address or "")
         self._where = (settings.chain_id, (settings.actionexecutor_address or "").lower())
         self._range = settings.network.log_range
+        self._doubts = Doubts(self._where[1], self._range)
         self._watched: dict[int, _Watched] = {}
         self._complete = False
         self.waiting: dict[int, Event] = {}
@@ -79,29 +84,45 @@ class WalletEvents:
             RpcUnreachable, RpcFault: what was read until then is noted.
             redis.exceptions.RedisError
         """
-        await self._read_on(final)
-        found = await self._queue.events_waiting(*self._where)
-        self.waiting = {id: event for id, text in found.items() if (event := read_waiting(text)) is not None}
+        cursor = await self._transfers.cursor(*self._where)
+        self.waiting = {id: e for id, e in self.waiting.items() if self._doubts.clear(id, e, cursor.doubt)}
+        await self._read_on(final, cursor)
+        found = await self._transfers.waiting(*self._where)
+        waiting = {id: event for id, text in found.items() if (event := read_waiting(text)) is not None}
+        for id, log in (await self._doubts.look(final, waiting, cursor.doubt)).items():
+            await self._bury(final, id, waiting.pop(id), log)
+        self.waiting = {id: e for id, e in waiting.items() if self._doubts.clear(id, e, cursor.doubt)}
         unknown = [id for id in found if id not in self._watched]
-        await self._queue.forget_events(*self._where, await self._gone(final, unknown))
+        await self._transfers.forget(*self._where, await self._gone(final, unknown))
 
-    async def _read_on(self, final: View) -> None:
-        last = final.block.number
-        cursor = await self._queue.events_cursor(*self._where)
-        if cursor is None or (last < cursor[0] and await _genesis(final) != cursor[1]):
-            await self._begin(final, cursor)
+    async def _bury(self, final: View, id: int, event: Event, log: Log) -> None:
+        workflow = await self._registry.get(final, id)
+        if workflow is None:
+            return  # it is dropped in a moment
+        text = (
+            f"Redis lost writes: transfer {event.name} in block {event.block} may have been served by "
+            f"{log.transaction_hash} in block {log.block_number}"
+        )
+        _log.warning("workflow %d: %s; it is a dead letter now, and fires nothing by itself", id, text)
+        # Tried again, it is an extra run: whoever looked at the chain decides, not the schedule.
+        job = job_json(workflow, now=True, event=event.document())
+        await self._transfers.bury(*self._where, id, event.waiting, event.name, job, text)
+
+    async def _read_on(self, final: View, cursor: Cursor) -> None:
+        last, at, genesis = final.block.number, cursor.block, cursor.genesis
+        if at is None or (last < at and await _genesis(final) != genesis):
+            await self._begin(final, at)
             return
-        at, genesis = cursor
         if not self._watched:
             if at < last:
-                await self._queue.note_events(*self._where, since=at, upto=last, genesis=genesis, events=())
+                await self._transfers.note(*self._where, since=at, upto=last, genesis=genesis, events=())
             return
         watch = self._watch()
         ranges, left = 0, MOST_BLOCKS_FULL if watch.native else last
         while at < last and ranges < MOST_RANGES and left > 0:
             upto = min(last, at + min(self._range, left))
             events = await self._events(final, watch, at + 1, upto)
-            answer = await self._queue.note_events(
+            answer = await self._transfers.note(
                 *self._where, since=at, upto=upto, genesis=genesis, events=events
             )
             if answer.word != "ok":
@@ -110,10 +131,10 @@ class WalletEvents:
         if at < last:
             _log.info("transfers are read up to block %d, %d behind the final one", at, last - at)
 
-    async def _begin(self, final: View, cursor: tuple[int, str] | None) -> None:
-        await self._queue.note_events(
+    async def _begin(self, final: View, since: int | None) -> None:
+        await self._transfers.note(
             *self._where,
-            since=None if cursor is None else cursor[0],
+            since=since,
             upto=final.block.number,
             genesis=await _genesis(final),
             events=(),

@@ -21,6 +21,7 @@ import redis.exceptions as rex
 
 from autometa_cli.devnet.server import ValkeyProcess
 from autometa_cli.errors import AutometaError
+from autometa_cli.executor.head import Head
 from autometa_cli.executor.recovery import Recovery
 from autometa_cli.jobs.queue import JobQueue
 from autometa_cli.jobs.script import Scripts
@@ -31,9 +32,9 @@ from tests.executor.test_recovery import (
     executions,
     own_network,
     pooled,
-    roll_back,
     until,
 )
+from tests.loss import roll_back
 from tests.network import LiveNetwork
 
 __all__ = ["own_network"]
@@ -42,8 +43,8 @@ __all__ = ["own_network"]
 def _no_barrier(monkeypatch: pytest.MonkeyPatch) -> None:
     """The ledger is rebuilt, but nothing is done about what it does not know."""
 
-    async def use_up(self: Recovery) -> int:
-        return 0
+    async def use_up(self: Recovery) -> Head:
+        return await self._heads.fresh()
 
     monkeypatch.setattr(Recovery, "_use_up", use_up)
 

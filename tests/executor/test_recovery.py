@@ -13,8 +13,6 @@ import pytest
 
 from autometa_cli.chain.blocks import Log
 from autometa_cli.chain.contracts import Registry, executed
-from autometa_cli.devnet import anvil_binary
-from autometa_cli.devnet.node import AnvilProcess
 from autometa_cli.devnet.server import ValkeyProcess
 from autometa_cli.executor.wanted import digest
 from autometa_cli.jobs.job import job_json
@@ -22,6 +20,7 @@ from autometa_cli.jobs.occurrence import Occurrence
 from autometa_cli.jobs.queue import JobQueue, Sighting
 from autometa_cli.scheduling.triggers import Triggers
 from autometa_cli.worker import JobWorker
+from tests.loss import forgetful, roll_back
 from tests.network import LiveNetwork
 
 WINDOW = "40"
@@ -29,18 +28,8 @@ WINDOW = "40"
 
 @pytest.fixture
 def own_network(tmp_path: Path) -> Iterator[tuple[LiveNetwork, ValkeyProcess]]:
-    """A chain and a Redis that only this test uses: it kills and rolls back the one, and stops mining on the other."""
-    for name in ("anvil", "valkey"):
-        (tmp_path / name).mkdir()
-    anvil = AnvilProcess(tmp_path / "anvil", anvil_binary.find(), block_time=None)
-    valkey = ValkeyProcess(tmp_path / "valkey")
-    anvil.start()
-    valkey.start()
-    try:
-        yield LiveNetwork.on(anvil, valkey.url), valkey
-    finally:
-        anvil.stop()
-        valkey.stop()
+    with forgetful(tmp_path) as network:
+        yield network
 
 
 async def enqueue_all(network: LiveNetwork, queue: JobQueue, ids: list[int]) -> None:
@@ -75,14 +64,6 @@ async def until(condition: Callable[[], bool], what: str, seconds: float = 60) -
 def pooled(network: LiveNetwork) -> int:
     status = network.anvil.request("txpool_status")
     return int(status["pending"], 16) + int(status["queued"], 16)
-
-
-def roll_back(valkey: ValkeyProcess, saved: Path) -> None:
-    """Kill the server and start it again on the data that it had on disk earlier."""
-    valkey.kill()
-    shutil.rmtree(valkey.data)
-    shutil.copytree(saved, valkey.data)
-    valkey.start()
 
 
 @pytest.mark.parametrize("survivor", [True, False], ids=["worker alive", "worker died too"])

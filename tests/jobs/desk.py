@@ -24,6 +24,7 @@ from autometa_cli.jobs.queue import Claim, JobQueue, Sighting
 from autometa_cli.jobs.record import Record
 from autometa_cli.jobs.script import Answer, Argument, Scripts
 from autometa_cli.jobs.states import TABLE
+from autometa_cli.jobs.transfers import Transfers
 from autometa_cli.jobs.workers import Workers
 
 Result = TypeVar("Result")
@@ -93,6 +94,7 @@ class Desk:
         self.scripts = Recorder(self.queue.redis)
         self.queue.scripts = self.scripts
         self.queue.workers = Workers(self.queue.redis, self.queue.keys, self.scripts)
+        self.queue.transfers = Transfers(self.queue.keys, self.scripts)
         self.keys = self.queue.keys
         self.ledger = Ledger(self.queue, max_open_nonces=WINDOW, max_retries=3, retry_delay=0)
         self.inspector = Inspector(self.queue)
@@ -349,7 +351,7 @@ class Desk:
 
     def waiting(self) -> dict[int, str]:
         """Transfers that wait for a run of their workflow."""
-        return self.do(self.queue.events_waiting(CHAIN, EXECUTOR))
+        return self.do(self.queue.transfers.waiting(CHAIN, EXECUTOR))
 
     def watermark(self, workflow: int = 1) -> dict[str, str]:
         """What is known of a workflow."""

@@ -85,7 +85,7 @@ def used(valkey_desk: Desk) -> Desk:
     overtaken = desk.claim(ann, workflow=31)
     desk.bind(overtaken, BOB, latest=50)
     desk.do(
-        desk.queue.note_events(
+        desk.queue.transfers.note(
             CHAIN,
             EXECUTOR,
             since=None,
@@ -110,7 +110,7 @@ def used(valkey_desk: Desk) -> Desk:
     desk.redis.hset(desk.keys.seen, "run|ann", "5")
     desk.redis.hset(desk.keys.mirror(CHAIN, EXECUTOR), "meta", "packed")
     desk.call("recovery_begin", [desk.keys.epoch], [])
-    desk.call("recovery_window", [desk.keys.epoch], [ALICE, "7"])
+    desk.call("recovery_window", [desk.keys.epoch, desk.keys.cursor(CHAIN, EXECUTOR)], [ALICE, "7", 9])
     return desk
 
 

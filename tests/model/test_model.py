@@ -18,6 +18,7 @@ ELSEWHERE = {
     "enqueue": "in schedule.py: which occurrences there are",
     "enqueue_many": "enqueue, for many at once",
     "note_events": "what fires a workflow, before there is an occurrence",
+    "bury_event": "the same, after a loss",
     "lead": "which scheduler enqueues; enqueue itself is once-only",
     "epoch": "compares run ids: `_guard`",
     "beat": "time; in the model anybody may be taken for dead at any moment",

@@ -186,6 +186,6 @@ def test_a_deleted_workflow_drops_its_transfer(network: LiveNetwork) -> None:
             assert f"{tx}:native fires nothing more" in record.text
             await scheduler.run_once()
             where = (network.info.chain_id, network.executor.lower())
-            assert await stage.queue.events_waiting(*where) == {}
+            assert await stage.queue.transfers.waiting(*where) == {}
 
     run(scenario())

@@ -65,7 +65,9 @@ def _(desk: Desk) -> Act:
 
 
 def _window(desk: Desk) -> Act:
-    return lambda: desk.call("recovery_window", [desk.keys.epoch], [ALICE, "7"])
+    return lambda: desk.call(
+        "recovery_window", [desk.keys.epoch, desk.keys.cursor(CHAIN, EXECUTOR)], [ALICE, "7", 9]
+    )
 
 
 @case("recovery_window", "ok")

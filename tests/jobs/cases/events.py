@@ -10,7 +10,7 @@ from tests.jobs.desk import CHAIN, EXECUTOR, Desk
 def _note(desk: Desk, since: int | None = None, upto: int = 10) -> Act:
     events = [(1, "0xabc/0", 2), (7, "0xdef/1", 1)]
     return lambda: desk.do(
-        desk.queue.note_events(CHAIN, EXECUTOR, since=since, upto=upto, genesis="g", events=events)
+        desk.queue.transfers.note(CHAIN, EXECUTOR, since=since, upto=upto, genesis="g", events=events)
     )
 
 
@@ -60,7 +60,7 @@ def fired(desk: Desk) -> Claim:
 def later(desk: Desk) -> None:
     """Another transfer comes meanwhile."""
     events = [(1, "0xfed/0", 3)]
-    desk.do(desk.queue.note_events(CHAIN, EXECUTOR, since=10, upto=20, genesis="g", events=events))
+    desk.do(desk.queue.transfers.note(CHAIN, EXECUTOR, since=10, upto=20, genesis="g", events=events))
 
 
 @case("release", "ok", "skipped, gives its transfer back")
@@ -87,3 +87,30 @@ def cancelled(desk: Desk) -> Act:
 
 
 CASES["settle", "ok", "cancelled, gives its transfer back"] = cancelled
+
+
+def _buried(desk: Desk, event: str = "0xabc/0:2") -> Act:
+    work = desk.queue.transfers.bury
+    return lambda: desk.do(work(CHAIN, EXECUTOR, 1, event, "0xabc/0", desk.payload(0), "who knows"))
+
+
+@case("bury_event", "ok")
+def _(desk: Desk) -> Act:
+    _note(desk)()
+    return _buried(desk)
+
+
+@case("bury_event", "already", "another came on top of it")
+def _(desk: Desk) -> Act:
+    _note(desk)()
+    later(desk)
+    return _buried(desk)
+
+
+@case("bury_event", "already", "taken")
+def _(desk: Desk) -> Act:
+    fired(desk)
+    return _buried(desk)
+
+
+recovery("bury_event", _buried)
