@@ -80,7 +80,7 @@ def test_a_forgotten_transaction_is_mined_a_second_time_only_where_nothing_is_do
     network, valkey = own_network
     spoil, runs = VARIANTS[variant]
     spoil(monkeypatch)
-    monkeypatch.setattr("autometa_cli.worker.RECOVER_AFTER_SECONDS", 1.0)
+    monkeypatch.setattr("autometa_cli.working.membership.RECOVER_AFTER_SECONDS", 1.0)
     settings = network.settings(MAX_OPEN_NONCES="4", CONFIRMATIONS="1")
 
     async def scenario() -> None:

@@ -65,7 +65,7 @@ def test_a_transfer_that_a_forgotten_run_served_fires_no_second_one(
     lossy: tuple[LiveNetwork, ValkeyProcess], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network, valkey = lossy
-    monkeypatch.setattr("autometa_cli.worker.RECOVER_AFTER_SECONDS", 2.0)
+    monkeypatch.setattr("autometa_cli.working.membership.RECOVER_AFTER_SECONDS", 2.0)
     settings = network.settings(**SETTINGS)
 
     async def scenario() -> None:
