@@ -131,7 +131,7 @@ def _action(found: Rehearsal) -> dict[str, Any] | None:
         "gas": done.gas,
         "max_fee": str(done.gas * found.head.fees.max_fee),
         "expected_fee": str(done.gas * (found.head.fees.base_fee + found.head.fees.priority_fee)),
-        "charge": str(found.workflow.gas_budget),
+        "charge": str(done.charge),
         "new_next_run": whole(done.new_next_run),
         "new_next_run_utc": utc(done.new_next_run),
     }
@@ -156,7 +156,7 @@ def _rows(state: State, found: Rehearsal, document: dict[str, Any]) -> list[tupl
             ("action", "succeeds"),
             ("gas limit", action["gas"]),
             ("cost", f"at most {from_wei(int(action['max_fee']))} {symbol}, paid by {document['as']}"),
-            ("charge", f"{from_wei(found.workflow.gas_budget)} {symbol} of its owner's escrow"),
+            ("charge", f"{from_wei(int(action['charge']))} {symbol} of its owner's escrow"),
             ("then", f"next run {time_in_words(int(action['new_next_run']), now)}"),
         ]
     elif action is not None:

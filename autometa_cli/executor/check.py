@@ -18,8 +18,10 @@ from autometa_cli.executor.wanted import unwanted
 
 if TYPE_CHECKING:
     from autometa_cli.chain.contracts import Registry, Workflow
+    from autometa_cli.chain.encodings import Action
     from autometa_cli.chain.networks import Network
     from autometa_cli.executor.budget import Budget
+    from autometa_cli.executor.charge import Charge
     from autometa_cli.executor.head import Head
     from autometa_cli.executor.simulation import Simulator
     from autometa_cli.jobs.occurrence import Occurrence
@@ -44,6 +46,7 @@ class Checker:
         funds: Funds,
         budget: Budget,
         simulator: Simulator,
+        charge: Charge,
     ) -> None:
         self.registry = registry
         self.executor = executor
@@ -53,6 +56,7 @@ class Checker:
         self._funds = funds
         self._budget = budget
         self._simulator = simulator
+        self._charge = charge
 
     async def check(
         self,
@@ -118,7 +122,6 @@ class Checker:
         self, occurrence: Occurrence, workflow: Workflow, head: Head, holds: int
     ) -> Go | Refusal:
         action = decode_action(workflow.action_data)
-        charge = workflow.gas_budget
         later = next_run if occurrence.now_id is None else next_run_after_extra
         new_next_run = later(
             workflow.next_run,
@@ -127,32 +130,51 @@ class Checker:
             self._network.block_time,
             price_or_event=workflow.trigger_type != 1,
         )
-        data = (
-            interface("ActionExecutor")
-            .functions["executeWorkflow"]
-            .encode(workflow.id, workflow.action_data, new_next_run, workflow.owner, charge)
-        )
-        needs = (
+        charge = self._charge.provisional(workflow.gas_budget)
+        needs = self._needs(workflow, action, charge)
+        if short := await self._short(occurrence, needs, head, holds):
+            return short
+        data = _call(workflow, new_next_run, charge)
+        gas = await self._simulator.gas(action, data, head, holds, spare=self._charge.spare_gas)
+        if isinstance(gas, Refusal):
+            return gas
+        if (due := self._charge.due(workflow.gas_budget, gas.expected, head.fees)) != charge:
+            charge = due
+            data, needs = _call(workflow, new_next_run, charge), self._needs(workflow, action, charge)
+            if short := await self._short(occurrence, needs, head, holds):
+                return short
+        most = gas.limit * head.fees.max_fee
+        too_much = await self._budget.reserve(occurrence.key, most, head.sender_balance)
+        if too_much is not None:
+            return Refusal("queued", *too_much, trouble=True)
+        fails = await self._simulator.run(action, data, gas.limit, head, holds)
+        return fails or Go(workflow, data, gas.limit, new_next_run, needs, charge)
+
+    def _needs(self, workflow: Workflow, action: Action, charge: int) -> tuple[Need, ...]:
+        return (
             Need("executor", self.executor, native_value(action)),
             Need("escrow", workflow.owner, charge),
             *([Need("token", action.token, action.amount)] if isinstance(action, TokenTransfer) else []),
         )
+
+    async def _short(
+        self, occurrence: Occurrence, needs: tuple[Need, ...], head: Head, holds: int
+    ) -> Refusal | None:
+        """Set the money aside, in place of what was set aside for this occurrence before; or say whose is missing."""
         short = await self._funds.reserve(occurrence.key, needs, head)
-        if short is not None:
-            if short.need.purse == "escrow":
-                return held("escrow_low", short.text, holds)
-            return Refusal("delayed", "executor_low", short.text, delay=self._soon_seconds(short.ours))
-        gas = await self._simulator.gas_limit(action, data, head, holds)
-        if isinstance(gas, Refusal):
-            return gas
-        too_much = await self._budget.reserve(occurrence.key, gas * head.fees.max_fee, head.sender_balance)
-        if too_much is not None:
-            return Refusal("queued", *too_much, trouble=True)
-        fails = await self._simulator.run(action, data, gas, head, holds)
-        return fails or Go(workflow, data, gas, new_next_run, needs)
+        if short is None:
+            return None
+        if short.need.purse == "escrow":
+            return held("escrow_low", short.text, holds)
+        return Refusal("delayed", "executor_low", short.text, delay=self._soon_seconds(short.ours))
 
     def _soon(self, reason: str, text: str) -> Refusal:
         return Refusal("delayed", reason, text, delay=self._soon_seconds(True))
 
     def _soon_seconds(self, soon: bool) -> float:
         return max(1.0, _SOON_BLOCKS * self._network.block_time) if soon else 30.0
+
+
+def _call(workflow: Workflow, new_next_run: int, charge: int) -> bytes:
+    function = interface("ActionExecutor").functions["executeWorkflow"]
+    return function.encode(workflow.id, workflow.action_data, new_next_run, workflow.owner, charge)

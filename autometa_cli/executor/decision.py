@@ -44,6 +44,7 @@ class Go:
         gas: gas limit.
         new_next_run: what the call writes to the registry.
         needs: what it takes out of whose balance.
+        charge: wei that the owner's escrow pays.
     """
 
     workflow: Workflow
@@ -51,6 +52,7 @@ class Go:
     gas: int
     new_next_run: int
     needs: tuple[Need, ...]
+    charge: int = 0
 
 
 @dataclass(frozen=True, slots=True)

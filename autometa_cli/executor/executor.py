@@ -9,6 +9,7 @@ from autometa_cli.chain.contracts import Registry
 from autometa_cli.executor import faultpoints
 from autometa_cli.executor.binding import Binder
 from autometa_cli.executor.budget import Budget
+from autometa_cli.executor.charge import Charge
 from autometa_cli.executor.check import Checker
 from autometa_cli.executor.decision import Go, Lost, Refusal, Sent, Triggers
 from autometa_cli.executor.funds import Funds
@@ -115,6 +116,7 @@ class EVMExecutor:
                 gas_multiplier=settings.gas_multiplier,
                 max_gas=settings.max_gas_per_tx,
             ),
+            charge=Charge(by_cost=settings.charge == "cost"),
         )
         self.tracker = Tracker(
             queue,

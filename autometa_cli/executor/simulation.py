@@ -6,6 +6,7 @@ nothing of the action; and the action alone proves nothing of the roles, the cha
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autometa_cli.chain import reverts, roles
@@ -37,6 +38,14 @@ _MACHINE_FAILURES = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Gas:
+    """What a call needs: the limit to send it with, and what it is expected to use."""
+
+    limit: int
+    expected: int
+
+
 class Simulator:
     """Asks a node what would come of executing an action with one key.
 
@@ -53,12 +62,15 @@ class Simulator:
         self._gas_multiplier = gas_multiplier
         self._max_gas = max_gas
 
-    async def gas_limit(self, action: Action, data: bytes, head: Head, holds: int) -> int | Refusal:
-        """The gas limit that the call needs, or why it would fail. Raises RpcUnreachable.
+    async def gas(
+        self, action: Action, data: bytes, head: Head, holds: int, *, spare: int = 0
+    ) -> Gas | Refusal:
+        """The gas that the call needs, or why it would fail. Raises RpcUnreachable.
 
         Args:
             data: call data of `executeWorkflow`.
             holds: how often the job was held before.
+            spare: gas by which the call that is sent may need more than `data` does.
         """
         target, inner_data, value = inner_call(action)
         try:
@@ -71,7 +83,7 @@ class Simulator:
             return await self._call_would_fail("the call would revert", fault, head, holds)
         # An inner call that runs out of gas is swallowed by the contract, so the outer estimate alone can be too low;
         # the EVM hands 63/64 of the gas to an inner call.
-        least = max(outer_gas, inner_gas * 64 // 63 + OUTER_OVERHEAD_GAS)
+        least = max(outer_gas + spare, inner_gas * 64 // 63 + OUTER_OVERHEAD_GAS)
         if least > self._max_gas:
             return Refusal(
                 "dead",
@@ -79,7 +91,8 @@ class Simulator:
                 f"it needs {least} gas, MAX_GAS_PER_TX is {self._max_gas}",
                 block=head.final_number,
             )
-        return min(int(least * self._gas_multiplier), self._max_gas, head.view.block.gas_limit)
+        limit = min(int(least * self._gas_multiplier), self._max_gas, head.view.block.gas_limit)
+        return Gas(limit, outer_gas + spare)
 
     async def run(self, action: Action, data: bytes, gas: int, head: Head, holds: int) -> Refusal | None:
         """Why the call would fail with exactly this gas limit, or None. Raises RpcUnreachable."""

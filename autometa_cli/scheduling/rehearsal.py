@@ -11,6 +11,7 @@ from autometa_cli.chain.encodings import BadEncoding, PriceTrigger, TriggerType,
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.chain.workflows import existing
 from autometa_cli.executor.budget import Budget
+from autometa_cli.executor.charge import Charge
 from autometa_cli.executor.check import Checker
 from autometa_cli.executor.decision import Go, Refusal
 from autometa_cli.executor.funds import Funds
@@ -199,4 +200,5 @@ def _checker(settings: Settings, registry: Registry, sender: str, triggers: Trig
             gas_multiplier=settings.gas_multiplier,
             max_gas=settings.max_gas_per_tx,
         ),
+        charge=Charge(by_cost=settings.charge == "cost"),
     )

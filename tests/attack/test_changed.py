@@ -41,6 +41,23 @@ def test_who_lowers_the_charge_is_not_charged_the_old_one(redis_url: str) -> Non
     asyncio.run(scenario())
 
 
+def test_who_allows_more_keeps_the_transaction_that_takes_less(redis_url: str) -> None:
+    """With CHARGE=cost nearly every charge is below the budget; cancelling such a one would cost a nonce, and time."""
+
+    async def scenario() -> None:
+        async with bench(redis_url) as b:
+            hold, record = await b.signed()
+            b.tracker.add(record, hold, sent=False)
+            workflow = b.registry.workflows[record.workflow]
+            assert workflow is not None
+            b.registry.workflows[record.workflow] = replace(workflow, gas_budget=10**18)
+            await b.tracker.tick(_at(19, OPEN))
+            assert record.attempts_sent[0].raw in b.rpc.offered
+            assert (await b.record(hold.key)).state == "signed"
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("what", ["action", "date"])
 def test_an_extra_run_that_was_changed_is_made_anew(redis_url: str, what: str) -> None:
     async def scenario() -> None:

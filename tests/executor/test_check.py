@@ -91,7 +91,7 @@ def _checker(registry: _Registry) -> Checker:
     return Checker(
         registry=registry,  # type: ignore[arg-type]
         executor=EXECUTOR, network=_network(), policy=unused, triggers=unused, funds=unused, budget=unused,
-        simulator=unused,
+        simulator=unused, charge=unused,
     )  # fmt: skip
 
 
