@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,48 @@ from tests.network import LiveNetwork
 from tests.working.stage import mining, no_mining, staged
 
 AGAIN = 0.3  # seconds until the same bytes are sent again
+
+
+def test_what_only_the_old_key_can_mend_is_told(network: LiveNetwork) -> None:
+    """A nonce of the old key below a signed one was given back: the rest waits for that key, and nothing else does."""
+
+    async def scenario() -> None:
+        async with staged(network, TX_TIMEOUT="1") as stage:
+            await stage.second_key("new")
+            low, high, fresh = await stage.made(1), await stage.made(1), await stage.made(3)
+            async with stage.hired("worker") as hand, no_mining(network):
+                await stage.until(lambda: hand.worker.house.in_order, "the worker to be ready")
+                write, stuck = hand.worker._executor.ledger.write_call, asyncio.Event()
+
+                async def write_call(hold: Any, record: Any, *args: Any, **kwargs: Any) -> Any:
+                    if record.workflow == low[0]:
+                        stuck.set()
+                        await asyncio.Event().wait()
+                    return await write(hold, record, *args, **kwargs)
+
+                hand.worker._executor.ledger.write_call = write_call  # type: ignore[method-assign]
+                await stage.enqueue(*low)
+                await stage.until(stuck.is_set, "the first to be bound")
+                await stage.enqueue(*high)
+                await stage.until(lambda: stage.pool("worker"), "the second to be sent")
+                await hand.vanish()
+            await stage.forget_beats()
+            async with stage.hired("new", rebroadcast_after=AGAIN) as heir:
+                await stage.until(stage.settled(low), "the first to run with the new key")
+                wanted = f"start a worker with the key of {stage.address('worker')}"
+                await stage.until(
+                    lambda: wanted in heir.worker.house.summary(), "the old key to be asked for"
+                )
+                await stage.enqueue(*fresh)
+                await stage.until(stage.settled(fresh), "the new key to go on")
+                assert heir.worker.house.in_order
+                await heir.leave()
+            async with stage.hired("worker") as old:
+                await stage.until(stage.settled(low + high + fresh), "the old key to mend it")
+                await old.leave()
+            await stage.assert_executed_once(low + high + fresh, "worker", "new")
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("old", ["keeps its role", "lost its role"])
