@@ -49,6 +49,7 @@ COMMANDS = {
     "scheduler": Command("scheduler", "Run the scheduler: find due workflows and queue them.", RUN),
     "worker": Command("worker", "Run a worker: take jobs and execute them on chain.", RUN),
     "queue": Command("queue", "See and change the queue of pending jobs.", LOOK),
+    "tx": Command("tx", "See, raise, cancel and reconcile the transactions on their way.", LOOK),
     "workflow": Command("workflow", "Create, list, show, pause, resume and delete workflows.", CHAIN),
     "escrow": Command("escrow", "See, fill and empty the escrow that pays for executions.", CHAIN),
     "role": Command("role", "Grant, revoke, check and list the roles of the contracts.", CHAIN),

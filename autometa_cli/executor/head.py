@@ -126,10 +126,7 @@ class Heads:
 
     async def counts(self, head: Head, sender: str) -> Counts:
         """The counts of another sender, at the same blocks."""
-        latest, final, pending = await together(
-            head.view.nonce(sender), head.final.nonce(sender), _pending(head.view, sender)
-        )
-        return Counts(latest, final, max(pending, latest))
+        return await counts_of(head.view, head.final, sender)
 
     async def _read(self) -> Head:
         loop = asyncio.get_running_loop()
@@ -190,6 +187,14 @@ async def final_block(view: View, confirmations: int | None) -> Block:
     block = Block.parse(await view.request("eth_getBlockByNumber", (tag, False)))
     # The finalized tag is read a moment later than the head and may have overtaken it.
     return block if block.number <= view.block.number else view.block
+
+
+async def counts_of(view: View, final: View, sender: str) -> Counts:
+    """A sender's counts at a block and at the final one, same endpoint. Raises RpcUnreachable, RpcFault."""
+    latest, finalized, pending = await together(
+        view.nonce(sender), final.nonce(sender), _pending(view, sender)
+    )
+    return Counts(latest, finalized, max(pending, latest))
 
 
 async def _pending(view: View, address: str) -> int:

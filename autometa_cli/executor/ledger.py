@@ -17,6 +17,7 @@ from autometa_cli.jobs.script import Answer
 if TYPE_CHECKING:
     from autometa_cli.chain.fees import FeeQuote
     from autometa_cli.executor.head import Counts
+    from autometa_cli.executor.proof import Ruling
     from autometa_cli.jobs.queue import Claim, JobQueue
 
 
@@ -160,6 +161,13 @@ class Ledger:
             [record.key, record.sender, str(record.nonce), verdict, block, tx, record.holder, record.envelope,
              self._max_retries, int(delay * 1000), text, SETTLED_KEPT_SECONDS, HISTORY_LENGTH, str(fee),
              int(gives_back)],
+        )  # fmt: skip
+
+    async def decide(self, record: Record, ruling: Ruling, *, block: int) -> Answer:
+        """Settle by what the Judge found at this final block."""
+        return await self.settle(
+            record, ruling.verdict, block=block, tx=ruling.tx, text=ruling.text, fee=ruling.fee,
+            gives_back=ruling.gives_back,
         )  # fmt: skip
 
     async def spent_today(self, chain: int, sender: str) -> int:

@@ -33,7 +33,7 @@ class Settler:
             return
         for receipt in await self._judge.receipts(watched.record, head.view):
             if receipt is not None:
-                watched.mined, watched.blocked, watched.spoilt = True, "", ""
+                watched.mined, watched.blocked = True, ""
                 faultpoints.reached(faultpoints.MINED)
                 self._funds.spent(watched.record.key, receipt.block_number)
                 await self._ledger.note(
@@ -47,11 +47,9 @@ class Settler:
         """
         record = watched.record
         ruling = await self._judge.rule(record, head.view, head.final_number)
-        verdict, tx, text, fee = ruling.verdict, ruling.tx, ruling.text, ruling.fee
+        verdict, tx, text = ruling.verdict, ruling.tx, ruling.text
         faultpoints.reached(faultpoints.DECIDED)
-        answer = await self._ledger.settle(
-            record, verdict, block=head.final_number, tx=tx, text=text, fee=fee, gives_back=ruling.gives_back
-        )
+        answer = await self._ledger.decide(record, ruling, block=head.final_number)
         if answer.word == "recovery":
             raise RpcUnreachable("the ledger is in doubt")
         if answer.word == "moved":

@@ -1,7 +1,7 @@
 """The state machine of a record as one table: states, events (scripts), guards, effects, and what a verdict leads to.
 
-Nothing here decides anything: the scripts do, each by itself, on the server. This table is what they are held to. Tests
-compare it with what they are seen to do, each row, and with docs/state-machine.md; `autometa tx show` speaks its words.
+The scripts decide, each by itself; this table is what they are held to. Tests compare each row with what they are seen
+to do, and all of it with docs/state-machine.md; `autometa tx show` speaks its words.
 """
 
 from __future__ import annotations
@@ -126,8 +126,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         ("bound",), "adopt", ("bound",),
-        "as `adopt` above",
-        "the same; the nonce stays",
+        "as `adopt` above", "the same; the nonce stays",
         case="given back by `reap`",
     ),
     Row(
@@ -137,8 +136,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         ("bound",), "bind", ("bound",),
-        "the same, and that nonce is not consumed",
-        "the old nonce is freed, a new one taken",
+        "the same, and that nonce is not consumed", "the old nonce is freed, a new one taken",
         case="another key's",
     ),
     Row(
@@ -149,8 +147,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         ("bound", "signed"), "write_signed", ("signed",),
-        "owner; nonce still the record's; attempt number is the next",
-        "bytes, hash, fees appended",
+        "owner; nonce still the record's; attempt number is the next", "bytes, hash, fees appended",
         case="a call",
     ),
     Row(
@@ -161,13 +158,11 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         ("claimed",), "reap", ("queued",),
-        "holder's beat older than 10 s",
-        "head of the list; fence + 1; no holder",
+        "holder's beat older than 10 s", "head of the list; fence + 1; no holder",
     ),
     Row(
         ("bound",), "reap", ("bound",),
-        "the same",
-        "the same; the nonce stays",
+        "the same", "the same; the nonce stays",
     ),
     Row(
         ("claimed",), "reap", ("delayed", "dead"),
@@ -186,13 +181,11 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         ("bound",), "takeover", ("bound",),
-        "holder not alive; a self-transfer",
-        "fence + 1; the caller may sign it, with its key",
+        "holder not alive; a self-transfer", "fence + 1; the caller may sign it, with its key",
     ),
     Row(
         ("signed",), "takeover", ("signed",),
-        "holder not alive",
-        "fence + 1; the caller may raise and cancel, with its key",
+        "holder not alive", "fence + 1; the caller may raise and cancel, with its key",
     ),
     Row(
         ("cancelling",), "takeover", ("cancelling",),
@@ -204,8 +197,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         ("queued",), "requeue", ("queued",),
-        "in no list for 10 minutes",
-        "end of the list; a second element is dropped by `adopt`",
+        "in no list for 10 minutes", "end of the list; a second element is dropped by `adopt`",
     ),
     Row(
         ("bound",), "requeue", ("bound",),
@@ -235,8 +227,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         ("dead",), "dead_retry", ("queued",),
-        "it holds no nonce and no bytes; no other one open (or `force`)",
-        "end of the list; attempts 0",
+        "it holds no nonce and no bytes; no other one open (or `force`)", "end of the list; attempts 0",
         case='a "now" job',
     ),
     Row(
@@ -271,11 +262,9 @@ VERDICTS: Mapping[str, Verdict] = MappingProxyType(
         "action_failed": Verdict("our call, with `success=false`: `nextRun` has moved", "`settled`"),
         "reverted": Verdict("our call, and it reverted", "`delayed`, after `MAX_RETRIES` retries `dead`"),
         "no_role": Verdict("our call, and it reverted: WORKER_ROLE had been taken from its key", "`delayed`"),
-        "refused": Verdict(
-            "our self-transfer, since every endpoint refused the call for good", "as `reverted`"
-        ),
+        "refused": Verdict("our self-transfer, as every endpoint refused the call for good", "as `reverted`"),
         "cancelled": Verdict(
-            "our self-transfer, for another reason",
+            "our self-transfer, made to cancel the call",
             "`skipped` where the chain no longer wants it, `dead` where a person cancelled it, else `delayed`",
         ),
         "foreign": Verdict("somebody else's, and the workflow was not executed since", "`delayed`"),

@@ -28,8 +28,6 @@ _BELIEVED_SECONDS = 5.0
 _SAY_AGAIN_SECONDS = 60.0
 #: Less gas money than this much gas at the present fee cannot execute anything.
 _LEAST_GAS = 100_000
-#: So many concerns are shown.
-_CONCERNS = 3
 
 
 class House:
@@ -37,7 +35,6 @@ class House:
 
     Attributes:
         paused: why the operator paused the queue, or "".
-        concerns: what waits for a person, though jobs may be taken.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
@@ -45,7 +42,6 @@ class House:
         self._clock = clock
         self._troubles: dict[str, tuple[str, float]] = {}
         self._paused = ""
-        self.concerns: list[str] = []
         self._said: dict[str, float] = {}
         # Until the first head and the first beat: a pause must be heard before the first job is taken.
         for code in ("start", "redis"):
@@ -75,11 +71,8 @@ class House:
         self._paused = reason
 
     def summary(self) -> str:
-        """All troubles and concerns in one line, or ""."""
-        told = [*self.troubles.values(), *self.concerns[:_CONCERNS]]
-        if len(self.concerns) > _CONCERNS:
-            told.append(f"{len(self.concerns) - _CONCERNS} more like these")
-        return "; ".join(dict.fromkeys(told))
+        """All troubles in one line, or ""."""
+        return "; ".join(dict.fromkeys(self.troubles.values()))
 
     def report(self, code: str, text: str, *, lasts: float | None = None) -> None:
         """Something is wrong; `lasts` seconds, or until `settle`."""
@@ -132,7 +125,6 @@ class House:
         clock = f"Redis's clock and the chain's head differ by {duration(abs(head.skew))}"
         self._either("clock", clock if off else "")
         self._either("transaction", tracker.trouble)
-        self._concern(tracker.concerns(settings.tx_timeout))
         age = tracker.oldest()
         stuck = f"the oldest open transaction is not mined for {duration(age)} (TX_TIMEOUT)"
         self._either("stuck", stuck if age > settings.tx_timeout else "")
@@ -163,11 +155,6 @@ class House:
                     f"the ActionExecutor at {executor} uses the {name} {found}, {variable} says {configured}",
                     f"set {variable} to the one that the executor uses",
                 )
-
-    def _concern(self, texts: list[str]) -> None:
-        if len(texts) > len(self.concerns):
-            _log.warning("waits for a person: %s", "; ".join(texts[:_CONCERNS]))
-        self.concerns = texts
 
     def _either(self, code: str, text: str) -> None:
         if text:
