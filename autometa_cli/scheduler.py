@@ -197,7 +197,7 @@ class Scheduler:
         view = await self._rpc.view()
         final = view.pinned(await final_block(view, self._settings.confirmations))
         now = max(clock, view.block.timestamp)
-        trouble = clock_trouble(self._settings.network, view.block.timestamp, clock)
+        trouble = clock_trouble(self._settings.network, clock - view.block.timestamp)
         mirror, oddities, lease = self.mirror, self._oddities, self._lease
         changed = await mirror.refresh(view)
         self._view = view

@@ -13,17 +13,15 @@ if TYPE_CHECKING:
 CLOCK_BLOCKS = 10
 
 
-def clock_trouble(network: Network, head: int, redis: int) -> str:
+def clock_trouble(network: Network, apart: int) -> str:
     """Why "now" cannot be told, or "".
 
     On a local chain the clocks are never compared: it mines when it is asked to, and people send it into the
     future to see what happens. "Now" is what its head says, if that is later than Redis's clock.
 
     Args:
-        head: the newest block's timestamp, seconds since 1970.
-        redis: Redis TIME, seconds since 1970.
+        apart: Redis TIME minus the newest block's timestamp, seconds.
     """
-    apart = redis - head
     if network.local or abs(apart) <= CLOCK_BLOCKS * network.block_time:
         return ""
     which = "behind" if apart > 0 else "ahead of"

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from autometa_cli.chain.networks import Network
     from autometa_cli.chain.rpc import Rpc
 
-#: The head's timestamp and Redis's clock may differ by this many block times; more means that one of them is wrong.
-CLOCK_BLOCKS = 10
-
 
 @dataclass(frozen=True, slots=True)
 class Counts:

@@ -97,7 +97,7 @@ async def preview(settings: Settings, queue: JobQueue, rpc: Rpc) -> Preview:
                 occurrence = Occurrence(settings.chain_id, executor, id, workflow.next_run)
                 why = await _on_its_way(queue, occurrence)
             verdicts.append(Verdict(id, why is None, why or f"its run of {workflow.next_run} is due"))
-    trouble = clock_trouble(network, view.block.timestamp, clock)
+    trouble = clock_trouble(network, clock - view.block.timestamp)
     if not trouble and await queue.redis.hget(queue.keys.epoch, "recovering"):
         trouble = "workers are recovering the ledger"
     return Preview(view.block.number, now, trouble, verdicts)

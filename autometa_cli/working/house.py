@@ -11,7 +11,7 @@ from autometa_cli.chain.contracts import interface
 from autometa_cli.chain.encodings import BadEncoding
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.errors import AutometaError, ConfigError
-from autometa_cli.executor.head import CLOCK_BLOCKS
+from autometa_cli.executor.clocks import clock_trouble
 from autometa_cli.units import duration, from_wei
 
 if TYPE_CHECKING:
@@ -120,10 +120,7 @@ class House:
         least = _LEAST_GAS * head.fees.max_fee
         money = f"this worker's key has {from_wei(head.sender_balance)} {symbol}, less than one transaction may cost"
         self._either("no_gas_money", money if head.sender_balance < least else "")
-        # A development chain mines when it is asked to, and people move its clock: it may be far off either way.
-        off = not settings.network.local and abs(head.skew) > CLOCK_BLOCKS * settings.network.block_time
-        clock = f"Redis's clock and the chain's head differ by {duration(abs(head.skew))}"
-        self._either("clock", clock if off else "")
+        self._either("clock", clock_trouble(settings.network, int(head.skew)))
         self._either("transaction", tracker.trouble)
         age = tracker.oldest()
         stuck = f"the oldest open transaction is not mined for {duration(age)} (TX_TIMEOUT)"

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from autometa_cli.chain.account import Account
 from autometa_cli.chain.encodings import PriceTrigger, encode_trigger, encode_trigger_json
+from autometa_cli.chain.interfaces import interface
+from autometa_cli.chain.networks import checksum
+from autometa_cli.chain.networks import network as known_network
 from tests.network import LiveNetwork
 from tests.scheduling.live import feed_says, scheduling, settle, states, working
 from tests.scheduling.test_prices import service
@@ -138,6 +142,69 @@ def test_what_is_no_price_decides_nothing_and_is_told_once(
             assert any("there is a price of DEV again" in line.getMessage() for line in caplog.records)
 
     caplog.set_level("INFO")
+    run(scenario())
+
+
+def test_a_feed_that_is_not_there_decides_nothing(
+    network: LiveNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        nobody = {"PRICE_FEEDS": f"DEV={network.accounts['owner'].address}"}
+        async with staged(network) as stage, scheduling(network, **nobody) as scheduler:
+            await price_workflow(stage, PriceTrigger("DEV", "<", 10**30))
+            (timed,) = await stage.made(1)
+            for _ in range(2):
+                done = await scheduler.run_once()
+                assert (done.due, [label.split("@")[0] for label in done.labels]) in (
+                    (1, [str(timed)]),
+                    (1, []),
+                )
+            told = [line.getMessage() for line in caplog.records if "gives no price" in line.getMessage()]
+            assert len(told) == 1
+
+    run(scenario())
+
+
+def test_feeds_of_any_decimals_decide_to_the_last_unit(network: LiveNetwork) -> None:
+    places = (0, 6, 18, 27)
+
+    async def scenario() -> None:
+        async with network.rpc() as rpc:
+            admin = Account(rpc, network.signer("admin"), known_network("local"))
+            made = {
+                each: (
+                    await admin.send(
+                        None, interface("TestPriceFeed").deploy_data(each, "X / USD", 5 * 10**each)
+                    )
+                ).contract_address
+                for each in places
+            }
+        settings = {"PRICE_FEEDS": ",".join(f"D{each}={checksum(str(made[each]))}" for each in places)}
+        settings["PRICE_MAX_AGE"] = "86400"
+        async with staged(network) as stage, scheduling(network, **settings) as scheduler:
+            at = {
+                (each, comparator): await price_workflow(
+                    stage,
+                    PriceTrigger(f"D{each}", "<", 1),
+                    encode_trigger_json(PriceTrigger(f"D{each}", cast("Any", comparator), 5 * DOLLAR)),
+                )
+                for each in places
+                for comparator in ("<", "<=", ">", ">=")
+            }
+            assert (await scheduler.run_once()).enqueued == 8
+            exact = [id for (_, comparator), id in at.items() if comparator in ("<=", ">=")]
+            await settle(stage, exact, **settings)
+            await stage.assert_executed_once(exact)
+
+            # One unit of the feed's last place decides.
+            call = interface("TestPriceFeed").functions["setAnswer"].encode
+            for each in places:
+                await network.transact("admin", checksum(str(made[each])), call(5 * 10**each + 1))
+            assert (await scheduler.run_once()).enqueued == 4
+            above = [id for (_, comparator), id in at.items() if comparator == ">"]
+            await settle(stage, above, **settings)
+            await stage.assert_executed_once([*exact, *above])
+
     run(scenario())
 
 

@@ -82,8 +82,8 @@ def test_what_a_head_tells(clock: Clock) -> None:
         "WORKER_ROLE": (replace(well, permitted=False), _still()),
         "less than one transaction may cost": (replace(well, sender_balance=5), _still()),
         "gas is dear": (replace(well, too_dear="gas is dear"), _still()),
-        "clock": (replace(well, skew=100.0), _still()),
-        "clock and": (replace(well, skew=-100.0), _still()),
+        "behind Redis's clock": (replace(well, skew=100.0), _still()),
+        "ahead of Redis's clock": (replace(well, skew=-100.0), _still()),
         "stuck": (well, _still(trouble="it is stuck")),
         "TX_TIMEOUT": (well, _still(age=11.0)),
     }
