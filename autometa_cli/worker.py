@@ -28,11 +28,12 @@ from autometa_cli.executor.requests import obey
 from autometa_cli.jobs.connection import RunChanged
 from autometa_cli.jobs.epoch import LedgerInDoubt
 from autometa_cli.jobs.workers import DEAD_AFTER_SECONDS, new_worker_id
-from autometa_cli.working.burst import Burst
+from autometa_cli.working.burst import Burst, give_up
 from autometa_cli.working.claimer import Claimer
 from autometa_cli.working.house import House
 from autometa_cli.working.intake import Intake
 from autometa_cli.working.membership import Buried, Membership
+from autometa_cli.working.tasks import ended
 
 if TYPE_CHECKING:
     from autometa_cli.chain.rpc import Rpc
@@ -80,6 +81,7 @@ class JobWorker:
         self._concurrency = concurrency or settings.max_concurrent_executions
         self._dead_after = dead_after
         self._stopping = asyncio.Event()
+        self._burst = False
         self._claimer: Claimer | None = None
         self.house = House(settings)
         self._membership = Membership(queue, self.house, self._look_soon)
@@ -100,10 +102,12 @@ class JobWorker:
 
         Raises:
             ConfigError: the contracts are not what the configuration says, or the key cannot be used.
+            RpcUnreachable: with `burst`, there was no usable head of the chain for half a minute.
         """
+        self._burst = burst
         try:
             await self._retrying(self._prepare)
-            while not await self._live(burst):
+            while not await self._live():
                 self.id = new_worker_id()
                 _log.warning("starting again as %s", self.id)
         except _StoppedEarly:
@@ -122,7 +126,7 @@ class JobWorker:
         await self.house.check_wiring(await self._rpc.view())
         await self._rpc.check_private()
 
-    async def _live(self, burst: bool) -> bool:
+    async def _live(self) -> bool:
         """One life under one id: True when it ended as wanted, False when the worker was buried."""
         intake = Intake(self._queue, self._executor, self.house, self.id)
         self._claimer = claimer = Claimer(
@@ -141,7 +145,7 @@ class JobWorker:
                 self._follow(),
                 self._membership.beat(self.id, self._state, self._survive),
                 self._tend(intake),
-                self._watch_end(claimer, Burst(self._queue, self.id) if burst else None),
+                self._watch_end(claimer, Burst(self._queue, self.id)),
             )
         ]
         try:
@@ -154,8 +158,11 @@ class JobWorker:
             _log.error("%s", error.message)
             self._executor.tracker.clear()
             return False
+        except RpcUnreachable:
+            await self._membership.leave(self.id)
+            raise
         finally:
-            await _end({*loops, *claimer.handling})
+            await ended({*loops, *claimer.handling})
 
     # -- loops ----------------------------------------------------------------------------------------
 
@@ -193,14 +200,16 @@ class JobWorker:
                 self._survive(error)
             await asyncio.sleep(_TEND_SECONDS)
 
-    async def _watch_end(self, claimer: Claimer, burst: Burst | None) -> None:
+    async def _watch_end(self, claimer: Claimer, burst: Burst) -> None:
         """Returns when the worker may leave: nothing in hand, and no claim on its way."""
         while True:
             if self._stopping.is_set() and not self._busy() and not claimer.taking:
                 return
             idle = not self._busy() and not self._stopping.is_set()
-            if burst and idle and await burst.drained() and not self._busy():
+            if self._burst and idle and await burst.drained() and not self._busy():
                 self.stop()
+            if self._burst:
+                give_up(self.house)
             await asyncio.sleep(0.2)
 
     def _survive(self, error: Exception) -> None:
@@ -283,18 +292,9 @@ class JobWorker:
                 self.house.redis_failed(error)
             except RpcUnreachable as error:
                 self.house.rpc_failed(error)
+                if self._burst:
+                    give_up(self.house)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
             pause = min(pause * 2, 10.0)
         raise _StoppedEarly
-
-
-async def _end(tasks: set[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they are done: redis-py can swallow a cancellation that meets it while it reconnects."""
-    while tasks:
-        for task in tasks:
-            task.cancel()
-        done, tasks = await asyncio.wait(tasks, timeout=1.0)
-        for task in done:
-            if not task.cancelled() and (error := task.exception()) and not isinstance(error, Buried):
-                _log.debug("while ending: %r", error)

@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 
 from eth_hash.auto import keccak
 
-from autometa_cli.chain.answers import Scrubber, error_parts, is_oversize, read_answers
+from autometa_cli.chain.answers import Scrubber, error_parts, is_oversize
 from autometa_cli.chain.batching import Call, Lane
 from autometa_cli.chain.bucket import TokenBucket
 from autometa_cli.chain.chaincheck import ChainCheck
 from autometa_cli.chain.errorrate import ErrorRate
+from autometa_cli.chain.exchange import exchange
 from autometa_cli.chain.faults import EndpointDown, RpcFault, WrongChain
 from autometa_cli.chain.sendanswers import AnswerClass, SendAnswer, classify, is_rate_limit
 from autometa_cli.chain.transport import Transport, TransportFailure
@@ -283,24 +284,7 @@ class Endpoint:
         return SendAnswer.of(AnswerClass.AMBIGUOUS, "it answered with another hash", self.name)
 
     async def _exchange(self, calls: list[Call]) -> dict[int, dict[str, Any]]:
-        body = calls[0].body if len(calls) == 1 else f"[{','.join([call.body for call in calls])}]"
-        refusal = None
-        try:
-            try:
-                content = await self.transport.post(body.encode())
-            except TransportFailure as failure:
-                # Some servers put JSON-RPC errors under a 4xx.
-                if failure.status is None or failure.status == 429 or not 400 <= failure.status < 500:
-                    raise
-                content, refusal = failure.body, failure
-            answers = read_answers(content, [call.id for call in calls], refusal)
-        except TransportFailure as failure:
-            # A limit, a refused batch and an idle connection that was closed are no failures of the server.
-            if not (failure.busy or failure.refused or failure.disconnected):
-                self.errors.add(True)
-            raise
-        self.errors.add(False)
-        return answers
+        return await exchange(self.transport, self.errors, calls)
 
     def _shrink(self, refused: int) -> None:
         smaller = max(1, refused // 2)

@@ -52,6 +52,27 @@ _KNOWN_ERRORS = (
     "ReentrancyGuardReentrantCall()",
     "SafeERC20FailedOperation(address token)",
 )
+# What the live contracts (and OpenZeppelin 4) say in strings, and what to do about it.
+_HINTS: Mapping[str, str] = {
+    "Zero deposit": "deposit more than nothing: autometa escrow deposit AMOUNT",
+    "Not enough balance": "see what is there: autometa escrow balance",
+    "Insufficient balance": "the workflow's owner must deposit first: autometa escrow deposit AMOUNT",
+    "Invalid actionType": "the action data must begin with 01, 02 or 03: autometa workflow update ID",
+    "ReentrancyGuard: reentrant call": "the action calls back into the contract that runs it; that cannot work",
+    "AccessControl: can only renounce roles for self": "revoke it instead: autometa role revoke ADDRESS",
+    "ERC20: transfer amount exceeds balance": "send tokens to the executor contract, which pays them",
+    "ERC20: insufficient allowance": "an allowance is missing, and the worker gives none: use a token transfer",
+}
+_CUSTOM_HINTS: Mapping[str, str] = {
+    "WorkflowNotFound": "autometa workflow list shows those that exist",
+    "InvalidWorkflow": "check type, interval and next run of the workflow",
+    "InsufficientBalance": "the contract has less than it is to pay: send money to it",
+    "ERC20InsufficientBalance": _HINTS["ERC20: transfer amount exceeds balance"],
+    "ERC20InsufficientAllowance": _HINTS["ERC20: insufficient allowance"],
+    "ReentrancyGuardReentrantCall": _HINTS["ReentrancyGuard: reentrant call"],
+    "AccessControlBadConfirmation": _HINTS["AccessControl: can only renounce roles for self"],
+    "EnforcedPause": "the target is paused by whoever runs it; try again when it is not",
+}
 _CONTRACTS = ("WorkflowRegistry", "ActionExecutor", "FeeEscrow")
 _MISSING_ROLE = re.compile(r"AccessControl: account (0x[0-9a-fA-F]{40}) is missing role (0x[0-9a-fA-F]{64})")
 _PREFIX = re.compile(
@@ -130,9 +151,11 @@ def _reason(reason: str, contract: str | None) -> Revert:
     missing = _MISSING_ROLE.search(reason)
     if missing is not None:
         return _missing_role("Error", checksum(missing[1]), bytes.fromhex(missing[2][2:]), contract)
-    return Revert(
-        "Error", f'the contract reverted: "{reason}"' if reason else "the contract reverted without a reason"
-    )
+    if not reason:
+        return Revert("Error", "the contract reverted without a reason")
+    if reason == "Ownable: caller is not the owner":
+        return Revert("Error", "the sender is not the contract's owner", forbidden=True)
+    return Revert("Error", f'the contract reverted: "{reason}"', _HINTS.get(reason, ""))
 
 
 def _custom(error: CustomError, values: Mapping[str, Any], contract: str | None) -> Revert:
@@ -152,14 +175,16 @@ def _custom(error: CustomError, values: Mapping[str, Any], contract: str | None)
                 "use its owner's key: OWNER_PRIVATE_KEY; `autometa workflow show` tells who that is",
                 forbidden=True,
             )
+    hint = _CUSTOM_HINTS.get(error.name, "")
+    match error.name:
         case "WorkflowNotFound":
-            return Revert(error.name, "there is no workflow of this id: deleted, or never made")
+            return Revert(error.name, "there is no workflow of this id: deleted, or never made", hint)
         case "InvalidWorkflow":
-            return Revert(error.name, "the registry refuses the workflow: a field is not valid")
+            return Revert(error.name, "the registry refuses the workflow: a field is not valid", hint)
         case "ReentrancyGuardReentrantCall":
-            return Revert(error.name, "the contract was called again from within its own call")
+            return Revert(error.name, "the contract was called again from within its own call", hint)
     shown = ", ".join(f"{name} {_value(value)}" for name, value in values.items())
-    return Revert(error.name, f"the contract reverted: {error.name}({shown})")
+    return Revert(error.name, f"the contract reverted: {error.name}({shown})", hint)
 
 
 def _missing_role(name: str, account: str, role: bytes, contract: str | None) -> Revert:

@@ -43,6 +43,7 @@ class House:
         self._troubles: dict[str, tuple[str, float]] = {}
         self._paused = ""
         self._said: dict[str, float] = {}
+        self._since: dict[str, float] = {}
         # Until the first head and the first beat: a pause must be heard before the first job is taken.
         for code in ("start", "redis"):
             self._troubles[code] = ("starting up", float("inf"))
@@ -81,10 +82,16 @@ class House:
             _log.warning("taking no jobs: %s", text)
             self._said[code] = now + _SAY_AGAIN_SECONDS if lasts else float("inf")
         self._troubles[code] = (text, now + lasts if lasts else float("inf"))
+        self._since.setdefault(code, now)
+
+    def lasted(self, code: str) -> float:
+        """Seconds for which a trouble has been there without a break; 0 where it is not."""
+        return self._clock() - self._since[code] if code in self.troubles and code in self._since else 0.0
 
     def settle(self, code: str) -> None:
         """That is mended."""
         there, said = self._troubles.pop(code, None), self._said.pop(code, None)
+        self._since.pop(code, None)
         if there and said is not None:
             _log.info("mended (%s)%s", code, "" if self._troubles else "; taking jobs again")
 
@@ -163,3 +170,4 @@ class House:
         now = self._clock()
         for code in [code for code, (_, until) in self._troubles.items() if until <= now]:
             del self._troubles[code]
+            self._since.pop(code, None)

@@ -140,6 +140,36 @@ def test_known_errors(data: bytes, name: str, words: str) -> None:
     assert found.forbidden == (name in ("NotOwner", "OwnableUnauthorizedAccount"))
 
 
+@pytest.mark.parametrize(
+    ("data", "command"),
+    [
+        (reason("Insufficient balance"), "autometa escrow deposit"),
+        (reason("Not enough balance"), "autometa escrow balance"),
+        (reason("Zero deposit"), "autometa escrow deposit"),
+        (reason("Invalid actionType"), "autometa workflow update"),
+        (reason("ReentrancyGuard: reentrant call"), "calls back"),
+        (reason("ERC20: transfer amount exceeds balance"), "send tokens to the executor"),
+        (custom("ERC20InsufficientBalance(address,uint256,uint256)", SOMEBODY, 1, 2), "send tokens to the executor"),
+        (custom("InsufficientBalance(uint256,uint256)", 3, 7), "send money"),
+        (custom("WorkflowNotFound()"), "autometa workflow list"),
+        (custom("AccessControlBadConfirmation()"), "autometa role revoke"),
+        (custom("EnforcedPause()"), "paused"),
+    ],
+)  # fmt: skip
+def test_what_to_do_about_it(data: bytes, command: str) -> None:
+    assert command in explain(data).hint
+
+
+def test_every_error_of_our_contracts_is_known() -> None:
+    for name in ("WorkflowRegistry", "ActionExecutor", "FeeEscrow"):
+        for error in interface(name).errors.values():
+            assert explain(error.selector + bytes(96)).name == error.name
+
+
+def test_openzeppelin_4_says_who_is_not_the_owner_in_a_string() -> None:
+    assert explain(reason("Ownable: caller is not the owner")).forbidden
+
+
 def test_a_strangers_reason_cannot_take_over_the_terminal() -> None:
     found = explain(reason("no\x1b[2J\x07\nway\u202e" + "x" * 5000))
     assert "\x1b" not in found.text
