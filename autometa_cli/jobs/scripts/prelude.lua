@@ -96,12 +96,13 @@ local function tell(history, length, key, workflow, st, reason, block, words)
     'outcome', reason, 'tx', '', 'block', block, 'fee', '0', 'text', words)
 end
 
--- Close an occurrence: the workflow's watermark moves, its places are free again.
-local function close(rec, wf, key, block)
+-- Close an occurrence: the workflow's watermark moves, its places are free again. Not to a run that the workflow has
+-- left behind (`passed`): an old dead letter, tried again, must not make what came since unknown.
+local function close(rec, wf, key, block, passed)
   local r = redis.call('HMGET', rec, 'kind', 'nextRun', 'gen')
   if r[1] == 'noop' then return end
   local w = redis.call('HMGET', wf, 'open', 'block')
-  if r[1] == 'due' then redis.call('HSET', wf, 'last', r[2], 'gen', r[3]) end
+  if r[1] == 'due' and not passed then redis.call('HSET', wf, 'last', r[2], 'gen', r[3]) end
   if not w[2] or tonumber(w[2]) < tonumber(block) then redis.call('HSET', wf, 'block', block) end
   if w[1] == key then redis.call('HDEL', wf, 'open') end
   drop_now(wf, key)

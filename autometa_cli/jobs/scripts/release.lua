@@ -42,7 +42,7 @@ elseif to == 'delayed' then
   end
 else
   redis.call('HSET', KEYS[3], 'block', ARGV[10], 'closed_at', text(now))
-  close(KEYS[3], KEYS[4], key, ARGV[10])
+  close(KEYS[3], KEYS[4], key, ARGV[10], to == 'skipped' and ARGV[7] == 'moved_on')
   if to == 'dead' then
     redis.call('ZADD', KEYS[11], text(now), key)
   else

@@ -70,7 +70,7 @@ if to == 'delayed' then
   if redis.call('HGET', KEYS[3], 'open') == key then redis.call('HDEL', KEYS[3], 'open') end
 else
   redis.call('HSET', KEYS[2], 'closed_at', text(now))
-  close(KEYS[2], KEYS[3], key, block)
+  close(KEYS[2], KEYS[3], key, block, to == 'skipped' and r[11] == 'moved_on')
   if to == 'dead' then
     redis.call('HSET', KEYS[2], 'reason', verdict)
     redis.call('ZADD', KEYS[9], text(now), key)
