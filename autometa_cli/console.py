@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autometa_cli.errors import AutometaError, UsageProblem
+from autometa_cli.tables import fitted
 
 if TYPE_CHECKING:
     import rich.console
@@ -125,6 +126,9 @@ class Console:
     ) -> RenderableType:
         """A table for `result`. Cells are text or rich renderables; columns of numbers go to the right.
 
+        In a terminal that is too narrow for it, addresses and hashes are shortened, and what is still too long folds.
+        A pipe gets everything.
+
         Args:
             empty: what is shown when there are no rows.
         """
@@ -134,6 +138,8 @@ class Console:
         listed = [list(row) for row in rows]
         if not listed:
             return empty
+        if sys.stdout.isatty():
+            listed = fitted(columns, listed)
         table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, padding=(0, 1))
         for index, name in enumerate(columns):
             cells = [row[index] for row in listed]

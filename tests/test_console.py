@@ -143,18 +143,22 @@ def test_an_empty_table_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "No jobs.\n"
 
 
-def test_a_narrow_terminal_folds_instead_of_cutting(monkeypatch: pytest.MonkeyPatch) -> None:
-    out = Terminal()
-    monkeypatch.setattr(sys, "stdout", out)
-    monkeypatch.setenv("COLUMNS", "40")
-    console = Console()
-    hash_ = "0x" + "ab" * 32
+def test_a_narrow_terminal_shortens_hashes_and_folds_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    hash_, words = "0x" + "ab" * 32, "ba" * 25
 
-    console.result([], console.table(("ID", "HASH"), [(1, hash_)]))
+    def shown(width: int, *cells: Any) -> list[str]:
+        out = Terminal()
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setenv("COLUMNS", str(width))
+        console = Console()
+        console.result([], console.table(("ID", "TEXT"), [cells]))
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).splitlines()
+        assert all(len(line) <= width for line in lines)
+        return [line.strip() for line in lines]
 
-    shown = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue())
-    assert "".join(shown.split()).replace("1", "", 1).endswith(hash_)
-    assert all(len(line) <= 40 for line in shown.splitlines())
+    assert shown(80, 1, hash_)[1].split() == ["1", hash_]
+    assert shown(40, 1, f"{hash_} mined")[1].split() == ["1", "0xabab…abab", "mined"]
+    assert "".join(shown(40, 1, words)[1:]).replace(" ", "") == f"1{words}"
 
 
 def test_rich_cells_stay_rich(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autometa_cli.chain.contracts import Registry, Workflow
+from autometa_cli.chain.encodings import BadEncoding, decode_action, decode_trigger
 from autometa_cli.chain.workflows import owned_by
 
 if TYPE_CHECKING:
@@ -24,12 +25,14 @@ class Search:
         active: True for those that are not paused, False for the paused ones.
         due: only those that are active, and due at the view's block.
         trigger_type: the registry's number.
+        unreadable: only those whose trigger or action nobody can read.
     """
 
     owner: str | None = None
     active: bool | None = None
     due: bool = False
     trigger_type: int | None = None
+    unreadable: bool = False
 
     def takes(self, workflow: Workflow, now: int) -> bool:
         """Whether it is one of them; `now` is in seconds since 1970."""
@@ -38,6 +41,7 @@ class Search:
             and (self.active is None or workflow.active == self.active)
             and (not self.due or is_due(workflow, now))
             and (self.trigger_type is None or workflow.trigger_type == self.trigger_type)
+            and (not self.unreadable or not is_readable(workflow))
         )
 
 
@@ -72,6 +76,16 @@ async def search(
         if end is not None and len(found) > end:
             break
     return Page(tuple(found[offset:end]), more=end is not None and len(found) > end)
+
+
+def is_readable(workflow: Workflow) -> bool:
+    """Whether its trigger and its action can be decoded."""
+    try:
+        decode_trigger(workflow.trigger_type, workflow.trigger_data)
+        decode_action(workflow.action_data)
+    except BadEncoding:
+        return False
+    return True
 
 
 def is_due(workflow: Workflow, now: int) -> bool:

@@ -20,6 +20,7 @@ from autometa_cli.commands.workflowchange import CONTRACT, change_workflow, own_
 from autometa_cli.commands.workflowedit import create, update
 from autometa_cli.commands.workflowoptions import parse_id, parse_start, parse_trigger_type
 from autometa_cli.commands.workflowsimulate import simulate
+from autometa_cli.commands.workflowtable import workflow_table
 from autometa_cli.commands.workflowview import (
     deposit_in_words,
     policy_of,
@@ -27,7 +28,6 @@ from autometa_cli.commands.workflowview import (
     tokens_of,
     workflow_document,
     workflow_rows,
-    workflow_table,
 )
 from autometa_cli.errors import AutometaError
 
@@ -71,6 +71,9 @@ def list_workflows(
         str | None,
         typer.Option("--trigger", metavar="TYPE", help="Only time, price or wallet.", show_default=False),
     ] = None,
+    unreadable: Annotated[
+        bool, typer.Option("--unreadable", help="Only those whose trigger or action cannot be read.")
+    ] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many; 0: all.")] = 100,
     offset: Annotated[int, typer.Option("--offset", min=0, help="Leave out so many first.")] = 0,
     as_json: JsonOption = False,
@@ -88,6 +91,7 @@ def list_workflows(
         active=active,
         due=due,
         trigger_type=parse_trigger_type(trigger, "--trigger") if trigger is not None else None,
+        unreadable=unreadable,
     )
     registry = Registry(contract_address(state, CONTRACT))
 
@@ -99,7 +103,7 @@ def list_workflows(
 
     page, now = state.run(read())
     documents = [workflow_document(each, now, state.settings.network.symbol) for each in page.workflows]
-    state.console.result(documents, lambda: workflow_table(state, page.workflows, documents, now))
+    state.console.result(documents, lambda: workflow_table(state, page.workflows, now))
     if page.more:
         state.console.status(f"there are more: --offset {offset + limit}, or --limit 0 for all")
 

@@ -98,6 +98,15 @@ def own_workflow(state: State, id: int) -> Workflow:
     return state.run(read())
 
 
+def price_gap(state: State, draft: Draft) -> str:
+    """Why this configuration can never tell the price that a draft's trigger, which is readable, waits for, or ""."""
+    from autometa_cli.chain.encodings import PriceTrigger, decode_trigger
+    from autometa_cli.scheduling.prices import PriceBook
+
+    trigger = decode_trigger(draft.trigger_type, draft.trigger_data)
+    return PriceBook.of(state.settings).gap(trigger.symbol) if isinstance(trigger, PriceTrigger) else ""
+
+
 async def warn_of_trouble(state: State, view: View, owner: str, draft: Draft) -> None:
     """Warns where a workflow as drafted would not be executed, or not now. Raises RpcUnreachable."""
     from autometa_cli.chain.encodings import (
@@ -118,6 +127,13 @@ async def warn_of_trouble(state: State, view: View, owner: str, draft: Draft) ->
         decode_trigger(draft.trigger_type, draft.trigger_data)
     except BadEncoding as fault:
         warn(f"no scheduler understands this trigger: {fault.message}")
+    else:
+        gap = price_gap(state, draft)
+        if gap:
+            warn(
+                f"here {gap}; nothing executes the workflow unless scheduler and workers have a source",
+                "see docs/triggers.md, Prices",
+            )
     called = None
     try:
         action = decode_action(draft.action_data)

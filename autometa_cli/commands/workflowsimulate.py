@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from autometa_cli.executor.decision import Go, Refusal
     from autometa_cli.scheduling.rehearsal import Rehearsal
 
+#: Of these nothing is queued, so that no worker decides anything yet. `{}`: what the trigger says.
+_NOT_NOW = {
+    "not_due": "not now: it is {}",
+    "condition": "not now: {}",
+    "trigger": "not now: whether its trigger holds cannot be told ({})",
+}
+
 
 def simulate(
     id: Annotated[str, typer.Argument(metavar="ID", help="Of the workflow.", show_default=False)],
@@ -139,6 +146,7 @@ def _action(found: Rehearsal) -> dict[str, Any] | None:
 
 def _rows(state: State, found: Rehearsal, document: dict[str, Any]) -> list[tuple[str, Any]]:
     from autometa_cli.chain.wording import time_in_words
+    from autometa_cli.executor.schedule import NEVER
 
     symbol, now = state.settings.network.symbol, found.head.now
     rows = workflow_rows(found.workflow, now, symbol)
@@ -157,13 +165,27 @@ def _rows(state: State, found: Rehearsal, document: dict[str, Any]) -> list[tupl
             ("gas limit", action["gas"]),
             ("cost", f"at most {from_wei(int(action['max_fee']))} {symbol}, paid by {document['as']}"),
             ("charge", f"{from_wei(int(action['charge']))} {symbol} of its owner's escrow"),
-            ("then", f"next run {time_in_words(int(action['new_next_run']), now)}"),
+            (
+                "then",
+                "it does not run again"
+                if int(action["new_next_run"]) == NEVER
+                else f"next run {time_in_words(int(action['new_next_run']), now)}",
+            ),
         ]
     elif action is not None:
         rows.append(("action", f"{action['text']} ({action['reason']})"))
-    verdict = document["verdict"]
-    ends = "a worker would execute it now"
-    if verdict["reason"] is not None:
-        ends = f"not executed now: {verdict['text']} ({verdict['to']}: {verdict['reason']})"
-    rows.append(("verdict", ends))
+    rows.append(("verdict", _verdict_in_words(found)))
     return rows
+
+
+def _verdict_in_words(found: Rehearsal) -> str:
+    from autometa_cli.executor.decision import Go
+
+    decision = found.decision
+    if isinstance(decision, Go):
+        return "a worker would execute it now"
+    if decision.reason in _NOT_NOW and found.never:
+        return f"never, as it is: {found.never}"
+    if decision.reason in _NOT_NOW:
+        return _NOT_NOW[decision.reason].format(decision.text)
+    return f"not executed now: {decision.text} ({decision.to}: {decision.reason})"

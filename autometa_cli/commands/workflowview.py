@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from autometa_cli.units import from_wei, hex0x, short
+from autometa_cli.units import from_wei, hex0x
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from autometa_cli.chain.contracts import Workflow
     from autometa_cli.chain.tokens import Token
     from autometa_cli.chain.view import View
@@ -85,36 +82,6 @@ def state_in_words(workflow: Workflow, now: int) -> str:
 def whole(number: int) -> int | str:
     """A whole number for JSON: text where a reader could lose digits."""
     return number if number < SAFE_INTEGER else str(number)
-
-
-def workflow_table(
-    state: State, workflows: Sequence[Workflow], documents: Sequence[Mapping[str, Any]], now: int
-) -> RenderableType:
-    """Workflows for people, one a line; addresses shortened.
-
-    Args:
-        documents: what `workflow_document` made of each.
-        now: the chain's clock, seconds since 1970.
-    """
-    from autometa_cli.chain.wording import interval_in_words
-    from autometa_cli.times import relative
-
-    return state.console.table(
-        ("ID", "OWNER", "STATE", "NEXT RUN", "REPEATS", "TRIGGER", "ACTION"),
-        [
-            (
-                each.id,
-                short(each.owner),
-                state_in_words(each, now),
-                relative(each.next_run, now) if each.next_run else "at once",
-                interval_in_words(each.interval),
-                _shorter(document["trigger"]["text"]),
-                _shorter(document["action"]["text"]),
-            )
-            for each, document in zip(workflows, documents, strict=True)
-        ],
-        empty="no workflows",
-    )
 
 
 def deposit_in_words(deposit: int | None, budget: int, symbol: str) -> str:
@@ -206,7 +173,3 @@ def _action(workflow: Workflow, symbol: str, tokens: Mapping[str, Token]) -> dic
         "readable": readable,
         "data": hex0x(data),
     }
-
-
-def _shorter(text: str) -> str:
-    return re.sub(r"0x[0-9a-fA-F]{40}", lambda found: short(found[0]), text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from autometa_cli.chain.contracts import Registry, Workflow
@@ -17,12 +17,14 @@ from autometa_cli.executor.decision import Go, Refusal
 from autometa_cli.executor.funds import Funds
 from autometa_cli.executor.head import Head, Heads
 from autometa_cli.executor.policy import Policy
+from autometa_cli.executor.schedule import next_run
 from autometa_cli.executor.simulation import Simulator
 from autometa_cli.jobs.occurrence import Occurrence
 from autometa_cli.scheduling.occasion import Event, read_waiting
 from autometa_cli.scheduling.price import Price, Unusable
 from autometa_cli.scheduling.triggers import Triggers
 from autometa_cli.scheduling.wallets import newest_event
+from autometa_cli.units import duration
 
 if TYPE_CHECKING:
     from autometa_cli.chain.rpc import Rpc
@@ -45,6 +47,7 @@ class Rehearsal:
         decision: what a worker decides now.
         action: what comes of the action, whatever the trigger says; None where it is not looked at.
         trigger: why the trigger does not hold, or "".
+        never: why no scheduler ever queues it, as it is and as this configuration is, or "".
         price: of a price trigger's token.
         event: the transfer that a wallet trigger would run for.
         noted: it waits in Redis for its run; otherwise no scheduler has read it yet or, where Redis does not answer,
@@ -56,6 +59,7 @@ class Rehearsal:
     decision: Go | Refusal
     action: Go | Refusal | None
     trigger: str
+    never: str
     price: Price | Unusable | None
     event: Event | None
     noted: bool
@@ -96,17 +100,22 @@ async def rehearse(
     head = await heads.fresh()
     workflow = await existing(registry, head.view, id)
     triggers = Triggers.of(settings)
+    finding = triggers.examine(workflow)
     event, noted = await _event(settings, workflow, head, queue)
     document = event.document() if event else None
     checker = _checker(settings, registry, sender, triggers)
     due = Occurrence(settings.chain_id, executor.lower(), id, workflow.next_run)
     decision = await checker.check(due, workflow, head, holds=0, seen=0, event=document)
     action: Go | Refusal | None = decision
+    why_not = await _trigger(triggers, workflow, head, document)
     if isinstance(decision, Refusal) and decision.reason in _BEFORE_THE_ACTION:
+        decision = replace(decision, text=why_not or decision.text)
         extra = Occurrence(settings.chain_id, executor.lower(), id, 0, now_id="simulate")
         action = await _checker(settings, registry, sender, triggers).check(
             extra, workflow, head, holds=0, seen=0
         )
+        if isinstance(action, Go):
+            action = replace(action, new_next_run=_following(settings, workflow, head))
     elif isinstance(decision, Refusal) and decision.reason in ("gone", "paused", "moved_on", "no_role"):
         action = None
     return Rehearsal(
@@ -114,7 +123,8 @@ async def rehearse(
         head=head,
         decision=decision,
         action=action,
-        trigger=await _trigger(triggers, workflow, head, document),
+        trigger=why_not,
+        never=finding.text if finding is not None and finding.blocks else "",
         price=await _price(triggers, workflow, head),
         event=event,
         noted=noted,
@@ -125,9 +135,22 @@ async def _trigger(
     triggers: Triggers, workflow: Workflow, head: Head, event: Mapping[str, Any] | None
 ) -> str:
     if workflow.next_run > head.now:
-        return f"due in {workflow.next_run - head.now} s"
+        return f"due in {duration(workflow.next_run - head.now)}"
+    if workflow.trigger_type == TriggerType.WALLET and event is None and triggers.examine(workflow) is None:
+        return "no transfer that fires it waits for its run"
     why_not = await triggers.recheck(workflow, head.view, head.final, head.now, event)
     return why_not.text if why_not else ""
+
+
+def _following(settings: Settings, workflow: Workflow, head: Head) -> int:
+    """The next run after one that waits for its date or its condition, were it executed as soon as it may."""
+    return next_run(
+        workflow.next_run,
+        workflow.interval,
+        max(head.now, workflow.next_run),
+        settings.network.block_time,
+        price_or_event=workflow.trigger_type != TriggerType.TIME,
+    )
 
 
 async def _price(triggers: Triggers, workflow: Workflow, head: Head) -> Price | Unusable | None:

@@ -17,7 +17,9 @@ from autometa_cli.chain.encodings import (
     encode_trigger,
     encode_trigger_json,
 )
+from autometa_cli.chain.networks import checksum
 from autometa_cli.times import LAST_SECOND
+from autometa_cli.units import short
 from tests.network import RECIPIENT, LiveNetwork
 from tests.runner import Cli
 
@@ -68,9 +70,9 @@ def test_list_shows_each_in_words(cli: Cli, network: LiveNetwork) -> None:
         == "cannot be read: actionData, byte 0: action type 255 is not known (1, 2 or 3)"
     )
     lines = cli("workflow", "list", env=keyless(network)).stdout.splitlines()
-    assert lines[0].split() == ["ID", "OWNER", "STATE", "NEXT", "RUN", "REPEATS", "TRIGGER", "ACTION"]
-    assert "every 1h" in lines[1]
-    assert "never" in lines[2]
+    assert lines[0].split() == ["ID", "OWNER", "STATE", "NEXT", "RUN", "EVERY", "TRIGGER", "ACTION"]
+    assert lines[1].split()[-6:] == ["1h", "time", "<0.000001", "DEV", "to", short(checksum(RECIPIENT))]
+    assert lines[2].split()[-4:] == ["never", "once", "unreadable", "unreadable"]
 
 
 @pytest.mark.parametrize("at_a_time", [500, 2])
@@ -86,25 +88,28 @@ def test_list_filters(
         await network.create_workflow()  # 3: paused
         await network.create_workflow(owner="worker", trigger_type=2)  # 4: due, another's
         await network.create_workflow()  # 5: deleted
+        await network.create_workflow(action=b"\xff")  # 6
         await network.pause(3)
         await network.delete(5)
 
     asyncio.run(prepare())
     worker = network.accounts["worker"].address
     cases: dict[tuple[str, ...], list[int]] = {
-        (): [1, 2, 3, 4],
-        ("--due",): [1, 4],
-        ("--active",): [1, 2, 4],
+        (): [1, 2, 3, 4, 6],
+        ("--due",): [1, 4, 6],
+        ("--active",): [1, 2, 4, 6],
         ("--paused",): [3],
         ("--paused", "--due"): [],
         ("--owner", worker): [4],
         ("--owner", worker.lower(), "--trigger", "time"): [],
         ("--owner", ANYBODY): [],
         ("--trigger", "price"): [4],
-        ("--trigger", "1"): [1, 2, 3],
+        ("--trigger", "1"): [1, 2, 3, 6],
+        ("--unreadable",): [4, 6],  # 4: a price trigger without data
+        ("--unreadable", "--due", "--trigger", "time"): [6],
         ("--limit", "2"): [1, 2],
         ("--limit", "2", "--offset", "1"): [2, 3],
-        ("--limit", "0", "--offset", "3"): [4],
+        ("--limit", "0", "--offset", "3"): [4, 6],
         ("--offset", "99"): [],
     }
     for arguments, expected in cases.items():

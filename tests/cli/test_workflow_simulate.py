@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -74,6 +75,15 @@ def test_not_due_but_the_action_is_simulated(cli: Cli, network: LiveNetwork) -> 
     result = cli("workflow", "simulate", str(id), "--json", env=environment(network))
     assert (result.code, result.json["verdict"]["reason"]) == (8, "not_due")
     assert result.json["action"]["succeeds"]
+    assert result.json["action"]["new_next_run"] == result.json["workflow"]["next_run"] + 3600
+
+
+def test_a_one_shot_that_is_not_due(cli: Cli, network: LiveNetwork) -> None:
+    id = made(network, next_run=network.now() + 5000, interval=0)
+    text = cli("workflow", "simulate", str(id), env=environment(network)).stdout
+    assert re.search(r"trigger +due in 1h 23m", text)
+    assert re.search(r"then +it does not run again", text)
+    assert re.search(r"verdict +not now: it is due in 1h 23m\n", text)
 
 
 def test_a_price_and_its_verdict(cli: Cli, network: LiveNetwork) -> None:
@@ -93,11 +103,36 @@ def test_a_price_and_its_verdict(cli: Cli, network: LiveNetwork) -> None:
     assert (blind.code, blind.json["verdict"]["reason"]) == (8, "trigger")
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"trigger_data": b"garbage"}, "at least 96 are needed"),
+        (
+            {"trigger_data": encode_trigger(PriceTrigger("XYZ", ">", 1))},
+            "no source of prices knows XYZ: see PRICE_FEEDS",
+        ),
+    ],
+    ids=["unreadable", "no source"],
+)
+def test_what_no_scheduler_ever_queues(
+    cli: Cli, network: LiveNetwork, fields: dict[str, Any], words: str
+) -> None:
+    id = made(network, trigger_type=2, **fields)
+    result = cli("workflow", "simulate", str(id), env=environment(network))
+    assert result.code == 8
+    assert re.search("verdict +never, as it is: ", result.stdout)
+    assert words in result.stdout.split("never, as it is: ")[1]
+
+
 def test_a_transfer_and_its_verdict(cli: Cli, network: LiveNetwork) -> None:
     id = made(network, trigger_type=3, trigger_data=encode_trigger(WalletTrigger("incoming")))
     asyncio.run(one_pass(network))
     none = cli("workflow", "simulate", str(id), "--json", env=environment(network))
     assert (none.code, none.json["trigger"]["event"]) == (8, None)
+    why = "no transfer that fires it waits for its run"
+    assert (none.json["trigger"]["text"], none.json["verdict"]["text"]) == (why, why)
+    text = cli("workflow", "simulate", str(id), env=environment(network)).stdout
+    assert re.search(rf"verdict +not now: {why}\n", text)
 
     owner = network.accounts["owner"].address
     (receipt,) = asyncio.run(network.transact("admin", owner, b"", value=5))
@@ -150,6 +185,28 @@ def test_create_makes_the_trigger(
         assert (found.direction, found.min_amount) == (direction, least)
         assert found.token == (token.lower() if of else None)
         assert found.watched == (owner if watched else None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "warning"),
+    [
+        ({}, "no source of prices knows DOT"),
+        ({"PRICE_FEEDS": ""}, "no source of prices is configured"),
+        ({"PRICE_FEEDS": "DOT=" + TO}, ""),
+    ],
+)
+def test_create_warns_where_nobody_knows_the_price(
+    cli: Cli, network: LiveNetwork, settings: dict[str, str], warning: str
+) -> None:
+    given = {name: text for name, text in {**environment(network), **settings}.items() if text}
+    result = cli(
+        *("workflow", "create", "--transfer", TO, "--amount", "0.1", "--price", "DOT", "--above", "5"),
+        "--dry-run",
+        env=given,
+    )
+    assert result.code == 0
+    assert ("Warning: " in result.stderr) == bool(warning)
+    assert warning in result.stderr
 
 
 @pytest.mark.parametrize(
