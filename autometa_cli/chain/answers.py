@@ -126,3 +126,7 @@ class Scrubber:
         for secret in self._secrets:
             text = text.replace(secret, "…")
         return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
+
+    def data(self, data: Any) -> Any:
+        """What came along with an error, cleaned where it is a text for people."""
+        return self.clean(data) if isinstance(data, str) and not data.startswith("0x") else data

@@ -70,7 +70,7 @@ class Endpoint:
         self.errors = ErrorRate(clock)
         self.timeout = timeout
         self.batch_size = batch_size
-        self._clean = Scrubber(url).clean
+        self._scrub = Scrubber(url)
         self._ids = itertools.count(1)
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -126,8 +126,8 @@ class Endpoint:
         """
         if not self.check.passed:
             await self.check.run()
-        params = ("0x" + raw.hex(),)
-        call = self._put(self._sends, "eth_sendRawTransaction", params, raw=raw, patient=patient)
+        text = "0x" + raw.hex()
+        call = self._put(self._sends, "eth_sendRawTransaction", (text,), raw=raw, patient=patient)
         answer: SendAnswer = await call
         return answer
 
@@ -163,7 +163,7 @@ class Endpoint:
 
     async def _read(self, calls: list[Call]) -> None:
         try:
-            answers = await self._exchange(calls)
+            answers = await exchange(self.transport, self.errors, calls)
         except TransportFailure as failure:
             self._read_failed(calls, failure)
             return
@@ -185,7 +185,7 @@ class Endpoint:
                     busy.append(call)
                     reason = f"too many requests: {text}"
                 else:
-                    call.fail(RpcFault(code, self._clean(text), self._clean_data(data), self.name))
+                    call.fail(RpcFault(code, self._scrub.clean(text), self._scrub.data(data), self.name))
         if len(busy) < len(calls):
             self._reads.succeeded(len(calls) - len(busy))
         if again:
@@ -195,8 +195,7 @@ class Endpoint:
             self._busy(busy, reason)
 
     def _read_failed(self, calls: list[Call], failure: TransportFailure) -> None:
-        if failure.unconnected or failure.disconnected:
-            self.check.doubt()
+        self._doubt(failure)
         if failure.refused:
             self._shrink(len(calls))
             self._reads.again(calls)
@@ -240,13 +239,11 @@ class Endpoint:
 
     async def _send(self, calls: list[Call]) -> None:
         try:
-            answers = await self._exchange(calls)
+            answers = await exchange(self.transport, self.errors, calls)
         except TransportFailure as failure:
-            if failure.unconnected or failure.disconnected:
-                self.check.doubt()
-            if failure.refused:
-                self._batches_work = False
-            busy = SendAnswer.of(AnswerClass.RATE, self._clean(failure.text), self.name)
+            self._doubt(failure)
+            self._batches_work = self._batches_work and not failure.refused
+            busy = SendAnswer.of(AnswerClass.RATE, self._scrub.clean(failure.text), self.name)
             for call in calls:
                 if failure.busy:
                     self._send_refused(call, busy, failure.retry_after)
@@ -277,14 +274,15 @@ class Endpoint:
         if answer.get("error") is not None:
             code, text, data = error_parts(answer)
             answer_class = classify(code, text, data)
-            return SendAnswer.of(answer_class, self._clean(text), self.name, code)
+            return SendAnswer.of(answer_class, self._scrub.clean(text), self.name, code)
         result = answer["result"]
         if isinstance(result, str) and result.lower() == "0x" + keccak(raw).hex():
             return SendAnswer.of(AnswerClass.ACCEPTED, result, self.name)
         return SendAnswer.of(AnswerClass.AMBIGUOUS, "it answered with another hash", self.name)
 
-    async def _exchange(self, calls: list[Call]) -> dict[int, dict[str, Any]]:
-        return await exchange(self.transport, self.errors, calls)
+    def _doubt(self, failure: TransportFailure) -> None:
+        if failure.unconnected or failure.disconnected:
+            self.check.doubt()
 
     def _shrink(self, refused: int) -> None:
         smaller = max(1, refused // 2)
@@ -294,12 +292,9 @@ class Endpoint:
 
     def _give_up(self, call: Call, reason: str) -> None:
         if call.raw:
-            call.finish(SendAnswer.of(AnswerClass.AMBIGUOUS, self._clean(reason), self.name))
+            call.finish(SendAnswer.of(AnswerClass.AMBIGUOUS, self._scrub.clean(reason), self.name))
         else:
             self._down(call, reason)
 
     def _down(self, call: Call, reason: str, retry_after: float | None = None) -> None:
-        call.fail(EndpointDown(self.name, self._clean(reason), retry_after))
-
-    def _clean_data(self, data: Any) -> Any:
-        return self._clean(data) if isinstance(data, str) and not data.startswith("0x") else data
+        call.fail(EndpointDown(self.name, self._scrub.clean(reason), retry_after))

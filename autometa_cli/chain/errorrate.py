@@ -25,9 +25,11 @@ class ErrorRate:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._outcomes: deque[tuple[float, bool]] = deque(maxlen=_EXCHANGES)
+        self._faultless = True
 
     def add(self, failed: bool) -> None:
         """One exchange came to its end."""
+        self._faultless = self._faultless and not failed
         self._outcomes.append((self._clock(), failed))
 
     @property
@@ -39,6 +41,9 @@ class ErrorRate:
     @property
     def shaky(self) -> bool:
         """Whether another server had better be asked first. One that answers nothing at all is down, not shaky."""
+        if self._faultless:  # asked before each request, and the rule
+            return False
+        self._faultless = not self._failures()
         return 1.0 > self.share >= _SHARE and self._failures() >= _FAILURES
 
     def _failures(self) -> int:

@@ -50,6 +50,7 @@ class Rpc:
         broadcast_all: send to all that are well, not only to the first.
         block_time: seconds between two blocks, as a rule.
         clock: monotonic seconds.
+        calendar: seconds since 1970. It only makes a head look old enough to ask the other endpoints for theirs.
 
     Raises:
         ConfigError: no URL, or one that is not http or https.
@@ -67,6 +68,7 @@ class Rpc:
         broadcast_all: bool = False,
         block_time: float = 6.0,
         clock: Callable[[], float] = time.monotonic,
+        calendar: Callable[[], float] = time.time,
     ) -> None:
         if not urls:
             raise ConfigError("no RPC endpoint is configured", "set RPC_URLS, or NETWORK to a known network")
@@ -81,6 +83,7 @@ class Rpc:
         if private_url is not None:
             self._private = Roster([endpoint(private_url)], clock, block_time, "PRIVATE_RPC_URL")
         self._broadcast = Broadcast(self._roster, self._private, everywhere=broadcast_all)
+        self._calendar = calendar
         self._looking: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -237,7 +240,12 @@ class Rpc:
         """Whether an endpoint's newest block is well behind that of another one, which may have to be asked first."""
         roster, endpoint = self._roster, view.endpoint
         roster.saw(endpoint, view.block.number)
-        if len(roster.endpoints) > 1 and not roster.of(endpoint).lags and roster.stands_still(endpoint):
+        old = self._calendar() - view.block.timestamp > roster.patience
+        if (
+            len(roster.endpoints) > 1
+            and not roster.of(endpoint).lags
+            and (old or roster.stands_still(endpoint))
+        ):
             await asyncio.gather(*(self._look(other) for other in roster.unseen(but=endpoint)))
             roster.saw(endpoint, view.block.number)
         return roster.of(endpoint).lags

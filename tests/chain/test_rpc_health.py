@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
@@ -10,25 +11,34 @@ import pytest
 from autometa_cli.chain.errorrate import ErrorRate
 from autometa_cli.chain.rpc import Rpc
 from autometa_cli.errors import RpcUnreachable
-from tests.chain.loopback import Answer, Clock, client, echo, good, page, until
+from tests.chain import loopback
+from tests.chain.loopback import Answer, Clock, echo, good, page, until
+
+NOW = 1_700_000_000
 
 
-def block(number: int) -> dict[str, Any]:
+def block(number: int, age: int = 0) -> dict[str, Any]:
     """As a node gives it."""
     return {
         "number": hex(number),
         "hash": f"0x{number:064x}",
-        "timestamp": "0x1",
+        "timestamp": hex(NOW - age),
         "gasLimit": "0x1",
         "transactions": [],
     }
 
 
+def client(*answers: Answer, **options: Any) -> AbstractAsyncContextManager[Any]:
+    """As `loopback.client`, at the time of these blocks."""
+    return loopback.client(*answers, calendar=lambda: NOW, **options)
+
+
 class Chain:
     """A node's head, to be set by the test."""
 
-    def __init__(self, head: int) -> None:
+    def __init__(self, head: int, age: int = 0) -> None:
         self.head = head
+        self.age = age
 
     def __call__(self, body: Any) -> Any:
         if isinstance(body, list):
@@ -37,7 +47,7 @@ class Chain:
             return echo(body)
         tag = body["params"][0]
         number = self.head if tag == "latest" else int(tag, 16)
-        return good(body, block(number) if number <= self.head else None)
+        return good(body, block(number, self.age) if number <= self.head else None)
 
 
 async def newest(rpc: Rpc) -> tuple[str, int]:
@@ -67,6 +77,20 @@ def test_an_endpoint_that_stands_still_is_noticed_and_asked_last_until_it_has_ca
             assert await newest(rpc) == (second.url, 130)
             await until(lambda: not rpc._looking)
             assert await newest(rpc) == (first.url, 130)
+
+    asyncio.run(main())
+
+
+def test_an_endpoint_that_stood_still_before_it_was_first_asked_is_noticed_at_once() -> None:
+    """By the age of its head: a command has no time to wait and see."""
+
+    async def main() -> None:
+        async with client(Chain(100, age=3600), Chain(700)) as (rpc, _, second):
+            assert await newest(rpc) == (second.url, 700)
+        async with client(Chain(100, age=3600), Chain(100, age=3600)) as (rpc, first, second):
+            for _ in range(3):
+                assert await newest(rpc) == (first.url, 100)
+            assert len(second.bodies) == 1
 
     asyncio.run(main())
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -40,6 +41,8 @@ class Gateway(Node):
         delay: of one that is slow, seconds; more than a client's timeout.
         chance: that an exchange of reads is hurt; for at most `reads` of them.
         hurt: how many exchanges were, by whether they held a send.
+        limit: calls that it passes in half a second, a batch counting as its calls; 0 for no limit.
+        refused: how many exchanges were above it.
     """
 
     def __init__(self, upstream: str, session: ClientSession, delay: float) -> None:
@@ -49,6 +52,9 @@ class Gateway(Node):
         self.fault = ""
         self.delay = delay
         self.hurt = {True: 0, False: 0}
+        self.limit = 0
+        self.refused = 0
+        self._passed: deque[tuple[float, int]] = deque()
         self._seen: set[str] = set()
         self._dice = random.Random(7)
         self.chance = 0.3
@@ -67,6 +73,9 @@ class Gateway(Node):
 
     async def _handle_body(self, body: Any) -> Any:
         self.bodies.clear()
+        if self.limit and self._too_many(len(body) if isinstance(body, list) else 1):
+            self.refused += 1
+            return page(429)
         sending = _SEND in json.dumps(body)
         if not self.fault or not self._hurts(body, sending):
             return await self._forward(body)
@@ -103,6 +112,15 @@ class Gateway(Node):
         new = not raws <= self._seen
         self._seen |= raws
         return new
+
+    def _too_many(self, count: int) -> bool:
+        now = asyncio.get_running_loop().time()
+        while self._passed and self._passed[0][0] < now - 0.5:
+            self._passed.popleft()
+        if sum(number for _, number in self._passed) + count > self.limit:
+            return True
+        self._passed.append((now, count))
+        return False
 
     async def _forward(self, body: Any) -> Any:
         if self._head:

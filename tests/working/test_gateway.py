@@ -102,6 +102,25 @@ def test_an_endpoint_that_shows_an_old_head_decides_nothing(network: LiveNetwork
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["kept", "run into"])
+def test_a_limit_of_requests_costs_waiting_and_no_attempt(network: LiveNetwork, known: bool) -> None:
+    """Where the worker knows the limit it never runs into it; where it does not, it waits and goes on."""
+
+    async def scenario() -> None:
+        async with staged(network) as stage, gateway(network.rpc_url) as wire:
+            ids = await stage.due(12)
+            wire.limit = 60
+            rate = "60" if known else "0"
+            async with stage.hired(RPC_URLS=wire.url, rebroadcast_after=0.5, RPC_RATE_LIMIT=rate) as hand:
+                await stage.until(stage.settled(ids), "all to be settled", 60)
+                await hand.leave()
+            assert (wire.refused == 0) == known
+            await stage.assert_executed_once(ids)
+            await _untried(stage)
+
+    asyncio.run(scenario())
+
+
 async def _all_executed(stage: Stage, ids: list[int]) -> bool:
     return await stage.executed() == dict.fromkeys(ids, 1)
 
