@@ -16,7 +16,7 @@ from autometa_cli.commands.context import (
     examples,
 )
 from autometa_cli.commands.queueask import OffsetOption, WorkflowOption, ask
-from autometa_cli.commands.txlook import NameArgument, catalog_of, crew_of, evidence_of, found
+from autometa_cli.commands.txlook import NameArgument, catalog_of, crew_of, evidence_of, found, tell_doubt
 from autometa_cli.commands.txview import (
     LIST_COLUMNS,
     list_cells,
@@ -105,6 +105,7 @@ def show(name: NameArgument, as_json: JsonOption = False, env_file: EnvFileOptio
     state = begin(as_json, env_file)
 
     async def look(queue: JobQueue) -> tuple[Record, Crew, int, list[dict[str, Any]], Evidence | None, str]:
+        await tell_doubt(state, queue)
         record = await found(state, queue, name)
         evidence, trouble = await evidence_of(state, record)
         return (
@@ -137,6 +138,7 @@ txreconcile.register(app)
 async def _list(state: State, queue: JobQueue, chosen: Chosen, count: int, offset: int) -> None:
     from autometa_cli.executor.standing import waits_for
 
+    await tell_doubt(state, queue)
     crew, now = await crew_of(queue), await queue.clock()
     lowest: dict[tuple[int, str], int | None] = {}
     left, symbol, more = offset, state.settings.network.symbol, False

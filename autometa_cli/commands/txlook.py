@@ -41,6 +41,17 @@ async def crew_of(queue: JobQueue) -> Crew:
     return Crew(await queue.workers.members())
 
 
+async def tell_doubt(state: State, queue: JobQueue) -> None:
+    """Warn where the ledger may lack writes: what it tells is not all then."""
+    run, recovering = await queue.scripts.command("HMGET", queue.keys.epoch, "run", "recovering")
+    if recovering:
+        state.console.warn(
+            "the ledger is being recovered: Redis lost writes, and what they said is missing here"
+        )
+    elif run is not None and run.decode("utf-8", "replace") != queue.scripts.run:
+        state.console.warn("Redis restarted, and no worker has shown yet that nothing is missing")
+
+
 def other_chain(state: State, record: Record) -> str:
     """Why the configured chain can say nothing about a record, or ""."""
     settings = state.settings

@@ -192,16 +192,20 @@ def _tell_open(state: State, done: Done, wish: Wish, *, wait: bool) -> None:
     record = done.record or done.before
     last = record.attempts_sent[-1].hash if record.attempts_sent else ""
     seconds = duration(state.settings.tx_timeout)
-    if not wait:
-        words = (
-            done.said if done.obeyed else f"{done.by or 'its worker'} is asked; it does so within a moment"
+    hint = f"autometa tx show {record.label} shows how it goes on"
+    if not done.by:
+        raise StillPending(
+            f"nobody could be asked to {wish} {record.label} within {seconds}: its worker is gone, and no other took "
+            "it over",
+            hint,
         )
+    if not wait:
+        words = done.said if done.obeyed else f"{done.by} is asked; it does so within a moment"
         state.console.result(_document(done), f"{record.label}: {words}")
         return
-    hint = f"autometa tx show {record.label} shows how it goes on"
     if not done.obeyed and not done.raised:
         raise StillPending(
-            f"{done.by or 'a worker'} was asked to {wish} {record.label} and has not done so within {seconds}; "
+            f"{done.by} was asked to {wish} {record.label} and has not done so within {seconds}; "
             "the wish stands for an hour",
             hint,
         )

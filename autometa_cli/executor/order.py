@@ -36,7 +36,7 @@ class Done:
     """What came of a wish.
 
     Attributes:
-        by: id of the worker that was asked, or of the errand.
+        by: id of the worker that was asked, or of the errand; "" where nobody was.
         ours: this process did it.
         obeyed: it was dealt with; else it stands and may be dealt with yet.
         said: what that led to, in the words of who did it.
@@ -101,13 +101,13 @@ async def carry_out(
             tell(f"nobody alive has the key of {now.sender}; doing it here")
             try:
                 return await _ourselves(queue, record, now, wish, own, until, wait=wait)
-            except Held:
-                continue
+            except Held:  # somebody was quicker: ask that one
+                tell("another worker took it over meanwhile")
         elif told != others[0]:
             told = others[0]
             tell(f"its worker is gone; waiting for {told} to take it over")
         if loop.time() >= until:
-            return Done(now.holder, False, False, "", now, record)
+            return Done("", False, False, "", now, record)
         await asyncio.sleep(_LOOK_SECONDS)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from autometa_cli.executor.head import Counts
 from autometa_cli.executor.ledger import broadcast_note
 from tests.jobs.desk import ALICE, BOB, CHAIN, EXECUTOR, Desk
 from tests.network import LiveNetwork
@@ -332,6 +333,42 @@ def test_show_follows_a_transaction_from_the_pool_to_its_settlement(cli: Cli, ne
                 await hand.leave()
 
     asyncio.run(scenario())
+
+
+def test_what_is_no_job_and_what_fills_a_gap_are_shown_too(
+    cli: Cli, env: Mapping[str, str], desk: Desk
+) -> None:
+    desk.worker("ann")
+    desk.push(b"no job")
+    raw = desk.do(desk.queue.entomb("ann", desk.take("ann"), "unreadable", "it is no JSON"))
+    below = desk.bound("ann", 100, 1)
+    sent(desk, 2)
+    desk.release(below, "skipped")
+    counts = Counts(0, 0, 0)
+    found = desk.do(desk.ledger.fill_gap("ann", CHAIN, ALICE, counts, final=9))
+    assert found is not None
+
+    shown = cli("tx", "show", raw, "--json", env=env).json
+    assert (shown["state"], shown["reason"], shown["chain_id"]) == ("dead", "unreadable", 0)
+    assert shown["chain_trouble"] == "it is no job, so no chain knows of it"
+    noop = cli("tx", "show", f"noop:{CHAIN}:{ALICE.upper().replace('0X', '0x')}:0", "--json", env=env).json
+    assert noop["waits_for"] == f"a worker with the key of {ALICE} to use its nonce up"
+    desk.write(found[1], b"noop", "0x1", cancel="gap", unwanted=True)
+    result = cli("tx", "cancel", found[0].key, "--yes", env=env)
+    assert result.code == 1
+    assert "it pays nobody" in result.stderr
+
+
+def test_a_ledger_in_doubt_is_said_to_be(cli: Cli, env: Mapping[str, str], desk: Desk) -> None:
+    desk.worker("ann")
+    key = sent(desk, 7)
+    desk.redis.hset(desk.keys.epoch, "recovering", "1")
+    for command in (("list",), ("show", key)):
+        result = cli("tx", *command, env=env)
+        assert result.code == 0
+        assert "Redis lost writes" in result.stderr
+    desk.redis.hset(desk.keys.epoch, mapping={"recovering": "", "run": "another"})
+    assert "Redis restarted" in cli("tx", "list", env=env).stderr
 
 
 def test_show_names_the_explorer(cli: Cli, env: Mapping[str, str], desk: Desk) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
 
 from autometa_cli.executor import order
+from autometa_cli.executor.errand import Errand
 from autometa_cli.executor.requests import LAPSES_SECONDS, asked
 from autometa_cli.jobs.record import Record
 from tests.network import LiveNetwork
@@ -130,20 +131,42 @@ def test_the_worker_that_holds_it_raises_it(cli: Cli, network: LiveNetwork) -> N
     asyncio.run(scenario())
 
 
-def test_without_waiting_it_is_only_asked_for(cli: Cli, network: LiveNetwork) -> None:
+def test_what_is_refused_changes_nothing_and_without_waiting_it_is_only_asked_for(
+    cli: Cli, network: LiveNetwork
+) -> None:
     run = runner(cli, network)
 
     async def scenario() -> None:
         async with waiting(network) as (stage, hand):
+            unanswered = await run("cancel", "1")
+            assert (unanswered.code, unanswered.stdout) == (2, "")
+            assert "add --yes" in unanswered.stderr
+            record = await stage.only(1)
+            assert (record.state, await asked(stage.queue, record.key)) == ("signed", "")
+
+            sender = hand.worker._executor.sender
+            cap, sender._max_fee = sender._max_fee, 1
+            capped = await run("bump", "1")
+            assert capped.code == 1
+            assert "was not raised: gas costs" in capped.stderr
+            assert len((await stage.only(1)).attempts_sent) == 1
+            sender._max_fee = cap
+
             result = await run("cancel", "1", "--yes", "--no-wait", "--json")
             assert (result.code, result.json["ended"], result.json["by"]) == (0, False, hand.worker.id)
-            await stage.until(lambda: _in_state(stage, "cancelling"), "the worker to do it")
+            await stage.until(lambda: _cancel_sent(stage), "the worker to do it")
             await asyncio.to_thread(network.anvil.mine)
             await stage.until(lambda: _in_state(stage, "dead"), "the self-transfer to be final")
             await nothing_paid(stage)
             await hand.leave()
 
     asyncio.run(scenario())
+
+
+async def _cancel_sent(stage: Stage) -> bool:
+    """Written down is not sent: a block that comes in between has the call."""
+    record = await stage.only(1)
+    return record.state == "cancelling" and bool(record.attempts_sent[-1].answer)
 
 
 async def _in_state(stage: Stage, state: str) -> bool:
@@ -155,6 +178,8 @@ def test_past_the_time_limit_it_is_pending(cli: Cli, network: LiveNetwork) -> No
 
     async def scenario() -> None:
         async with waiting(network) as (stage, hand):
+            assert (await run("cancel", "1", "--yes", "--no-wait")).code == 0
+            await stage.until(lambda: _cancel_sent(stage), "the self-transfer to be sent")
             result = await run("cancel", "1", "--yes", "--timeout", "1", "--json")
             assert result.code == 7
             record = await stage.only(1)
@@ -208,41 +233,10 @@ def test_too_late_is_said(cli: Cli, network: LiveNetwork) -> None:
     asyncio.run(scenario())
 
 
-def test_at_the_fee_cap_it_is_refused(cli: Cli, network: LiveNetwork) -> None:
-    run = runner(cli, network)
-
-    async def scenario() -> None:
-        async with waiting(network) as (stage, hand):
-            hand.worker._executor.sender._max_fee = 1
-            result = await run("bump", "1")
-            assert result.code == 1
-            assert "was not raised: gas costs" in result.stderr
-            assert len((await stage.only(1)).attempts_sent) == 1
-            await hand.vanish()
-
-    asyncio.run(scenario())
-
-
-def test_a_cancel_needs_a_yes(cli: Cli, network: LiveNetwork) -> None:
-    run = runner(cli, network)
-
-    async def scenario() -> None:
-        async with waiting(network) as (stage, hand):
-            result = await run("cancel", "1")
-            assert (result.code, result.stdout) == (2, "")
-            assert "add --yes" in result.stderr
-            record = await stage.only(1)
-            assert (record.state, await asked(stage.queue, record.key)) == ("signed", "")
-            await hand.vanish()
-
-    asyncio.run(scenario())
-
-
 # -- nobody holds it ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", ["", "owner"])
-@pytest.mark.parametrize("wish", ["bump", "cancel"])
+@pytest.mark.parametrize(("key", "wish"), [("", "bump"), ("owner", "cancel")])
 def test_without_its_key_nobody_can_and_that_is_said(
     cli: Cli, network: LiveNetwork, key: str, wish: str
 ) -> None:
@@ -322,25 +316,33 @@ def test_a_living_worker_with_its_key_is_left_to_do_it(cli: Cli, network: LiveNe
     run = runner(cli, network)
 
     async def scenario() -> None:
-        async with orphan(network) as stage, mining_when(stage, "cancelling"), stage.hired() as heir:
-            await stage.until(lambda: heir.worker.house.in_order, "the heir to be ready")
-            result = await run("cancel", "1", "--yes", "--json", WORKER_PRIVATE_KEY="")
-            assert (result.code, result.json["by"]) == (0, heir.worker.id), result
-            await nothing_paid(stage)
-            await heir.leave()
+        async with orphan(network) as stage, mining_when(stage, "cancelling"):
+            address = {"address": stage.address("worker")}
+            await stage.queue.workers.register("slow", address)  # lives, has the key, and takes nothing
+            nobody = await run("cancel", "1", "--yes", "--timeout", "1", WORKER_PRIVATE_KEY="")
+            assert (nobody.code, nobody.stdout) == (7, "")
+            assert "waiting for slow to take it over" in nobody.stderr
+            assert "nobody could be asked to cancel 1@" in nobody.stderr
+            async with stage.hired() as heir:
+                result = await run("cancel", "1", "--yes", "--json", WORKER_PRIVATE_KEY="")
+                assert (result.code, result.json["by"]) == (0, heir.worker.id), result
+                await nothing_paid(stage)
+                await heir.leave()
 
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("wish", ["bump", "cancel"])
 def test_the_holder_dies_while_it_is_asked(
-    cli: Cli, network: LiveNetwork, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, network: LiveNetwork, monkeypatch: pytest.MonkeyPatch, wish: str
 ) -> None:
     """The wish stands in Redis and nobody is left to see it: the command does it itself, once."""
     run = runner(cli, network)
     left = order._left
+    state, ended = ("cancelling", "dead") if wish == "cancel" else ("signed", "settled")
 
     async def scenario() -> None:
-        async with waiting(network) as (stage, hand), mining_when(stage, "cancelling"):
+        async with waiting(network) as (stage, hand), mining_when(stage, state):
             await hand.vanish()
             await stage.queue.workers.beat((await stage.only(1)).holder, {})
 
@@ -350,11 +352,45 @@ def test_the_holder_dies_while_it_is_asked(
                 return answer
 
             monkeypatch.setattr(order, "_left", die_then)
-            result = await run("cancel", "1", "--yes", "--json")
-            assert (result.code, result.json["done_here"], result.json["state"]) == (0, True, "dead"), result
-            assert len((await stage.only(1)).attempts_sent) == 2, "one call, one self-transfer"
-            await nothing_paid(stage)
+            result = await run(wish, "1", "--json", *(["--yes"] if wish == "cancel" else []))
+            assert (result.code, result.json["done_here"], result.json["state"]) == (0, True, ended), result
+            assert len((await stage.only(1)).attempts_sent) == 2, "it is done once"
             assert await asked(stage.queue, result.json["key"]) == ""
+            await (nothing_paid(stage) if wish == "cancel" else stage.assert_executed_once([1]))
+
+    asyncio.run(scenario())
+
+
+def test_who_is_quicker_is_asked(cli: Cli, network: LiveNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker takes it over between our look and our own takeover: that is refused, and the worker does it."""
+    run = runner(cli, network)
+    begun = Errand.begun.__func__  # type: ignore[attr-defined]
+
+    async def scenario() -> None:
+        async with orphan(network) as stage, mining_when(stage, "cancelling"), AsyncExitStack() as later:
+            hired: list[Hand] = []
+
+            @asynccontextmanager
+            async def too_late(queue: Any, executor: Any, record: Record) -> AsyncIterator[Errand]:
+                there = asyncio.run_coroutine_threadsafe(hire(), loop)
+                await asyncio.wrap_future(there)
+                async with begun(Errand, queue, executor, record) as errand:
+                    yield errand
+
+            async def hire() -> None:
+                hired.append(await later.enter_async_context(stage.hired()))
+                await stage.until(taken, "the worker to hold it")
+
+            async def taken() -> bool:
+                return (await stage.only(1)).holder == hired[0].worker.id
+
+            loop = asyncio.get_running_loop()
+            monkeypatch.setattr(Errand, "begun", too_late)
+            result = await run("cancel", "1", "--yes", "--json")
+            assert (result.code, result.json["by"]) == (0, hired[0].worker.id), result
+            assert "another worker took it over meanwhile" in result.stderr
+            await nothing_paid(stage)
+            await hired[0].leave()
 
     asyncio.run(scenario())
 

@@ -205,6 +205,32 @@ def test_looking(node: Node, desk: Desk, cli: Cli, command: tuple[str, ...]) -> 
     assert [entry["object"] for entry in denials(node)] == []
 
 
+def test_looking_at_transactions(node: Node, desk: Desk, cli: Cli) -> None:
+    ann = desk.worker("ann")
+    key = desk.signed(ann, workflow=1).key
+    node.client.acl_log_reset()
+    before = desk.dump()
+    environment = {
+        "REDIS_URL": url(node, "autometa-watch"),
+        "NETWORK": "local",
+        "RPC_URLS": "http://127.0.0.1:9",
+    }
+
+    for command in (
+        ("list",),
+        ("list", "--all"),
+        ("show", key),
+        ("show", "no such id"),
+        ("show", "0x" + "0" * 64),
+    ):
+        result = cli("tx", *command, env=environment)
+        assert result.code == int(command[-1] not in ("list", "--all", key)), result
+    assert cli("tx", "reconcile", "--all", "--dry-run", env=environment).code == 5  # no chain
+
+    assert desk.dump() == before
+    assert [entry["object"] for entry in denials(node)] == []
+
+
 def test_a_dead_letter_by_its_name(desk: Desk, node: Node, cli: Cli) -> None:
     claim = desk.claim(desk.worker("ann"))
     desk.release(claim, "dead")
