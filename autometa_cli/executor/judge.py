@@ -148,6 +148,8 @@ class Judge:
         """`WorkflowExecuted` of the record's workflow between its binding and the final block."""
         if record.kind == "noop":
             return []
+        # Of a due run nextRun tells as well: a worker that takes it up again sees that it has moved on.
         return await executions(
-            view, record.executor, (record.workflow,), record.bound_block + 1, final, self._log_range
-        )
+            view, record.executor, (record.workflow,), record.bound_block + 1, final, self._log_range,
+            confirmed=record.kind == "now",
+        )  # fmt: skip

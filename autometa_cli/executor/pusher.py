@@ -97,6 +97,7 @@ class Pusher:
         if watched is None:
             return
         watched.blocked = f"{record.label}: {text}" if answer is AnswerClass.FUNDS else ""
+        watched.spoilt = ""  # its bytes were looked at before they were sent
         if answer is AnswerClass.PERMANENT and record.state == "signed" and watched.hold:
             await self.replace(watched, head, "refused", unwanted=False)
 

@@ -33,7 +33,7 @@ class Settler:
             return
         for receipt in await self._judge.receipts(watched.record, head.view):
             if receipt is not None:
-                watched.mined, watched.blocked = True, ""
+                watched.mined, watched.blocked, watched.spoilt = True, "", ""
                 faultpoints.reached(faultpoints.MINED)
                 self._funds.spent(watched.record.key, receipt.block_number)
                 await self._ledger.note(

@@ -22,6 +22,7 @@ from autometa_cli.executor.pusher import Pusher
 from autometa_cli.executor.settler import Settler
 from autometa_cli.executor.watchlist import Watched, Watchlist
 from autometa_cli.jobs.record import SIGNED_STATES
+from autometa_cli.units import duration
 
 if TYPE_CHECKING:
     from autometa_cli.chain.contracts import Registry
@@ -64,6 +65,7 @@ class Tracker:
         self._sender = sender
         self._heads = heads
         self._funds = funds
+        self._next = 0
         self._watchlist = Watchlist(queue, sender, funds, closed)
         self._settler = Settler(self._watchlist, ledger, funds, Judge(heads.network.log_range, sender.verify))
         self.pusher = Pusher(
@@ -83,7 +85,9 @@ class Tracker:
     def oldest(self) -> float:
         """Seconds since the oldest of this worker's unmined transactions was first signed; 0 when there is none."""
         now = asyncio.get_running_loop().time()
-        waiting = [t.since for t in self._watchlist if t.hold and not t.mined]
+        waiting = [
+            t.since for t in self._watchlist if t.hold and not t.mined and (not t.spoilt or self._stops_us(t))
+        ]
         return now - min(waiting) if waiting else 0.0
 
     def clear(self) -> None:
@@ -92,8 +96,35 @@ class Tracker:
 
     @property
     def trouble(self) -> str:
-        """Why some transaction cannot go on by itself, or ""."""
-        return next((t.blocked for t in self._watchlist if t.blocked), "")
+        """Why our key cannot go on by itself, or "". What is signed above that could not be mined."""
+        return next((t.complaint for t in self._watchlist if t.complaint and self._stops_us(t)), "")
+
+    def concerns(self, patience: float) -> list[str]:
+        """What waits for a person, and stops nobody but its own workflow, or another key.
+
+        Args:
+            patience: how long another key's transaction may stay unmined, seconds.
+        """
+        now, found = asyncio.get_running_loop().time(), []
+        for watched in self._watchlist:
+            record = watched.record
+            if watched.complaint and not self._stops_us(watched):
+                found.append(watched.complaint)
+            elif (
+                record.sender != self._sender.address and not watched.mined and now - watched.since > patience
+            ):
+                found.append(
+                    f"{record.label}: nonce {record.nonce} is not mined for {duration(now - watched.since)}; "
+                    f"start a worker with the key of {record.sender}"
+                )
+        return found
+
+    def _stops_us(self, watched: Watched) -> bool:
+        """A spoilt record stops its key where its nonce is the next one. Any other is mined already, or has its turn
+        later."""
+        if watched.record.sender != self._sender.address:
+            return False
+        return not watched.spoilt or watched.record.nonce == self._next
 
     def add(self, record: Record, hold: Hold | None, *, sent: bool) -> None:
         """Watch a record. `sent`: its last attempt has just been broadcast; else it will be at the next tick."""
@@ -167,13 +198,13 @@ class Tracker:
 
     async def tick(self, head: Head) -> None:
         """Look at all of them at one block. Raises RpcUnreachable, redis.exceptions.RedisError."""
-        counts = {self._sender.address: head.counts}
+        counts, self._next = {self._sender.address: head.counts}, head.counts.latest
         for sender in {t.record.sender for t in self._watchlist} - set(counts):
             try:
                 counts[sender] = await self._heads.counts(head, sender)
             except RpcFault as fault:  # no address, says the node: somebody changed it
                 for watched in [t for t in self._watchlist if t.record.sender == sender]:
-                    watched.block(f"its sender {sender!r}: {fault.text}")
+                    watched.spoil(f"its sender {sender!r}: {fault.text}")
         results = await asyncio.gather(
             *(
                 self._look(watched, head, counts[watched.record.sender])
@@ -193,9 +224,9 @@ class Tracker:
         except (RpcUnreachable, rex.RedisError):
             raise
         except Tampered as error:
-            watched.block(f"the ledger was tampered with: {error}")
+            watched.spoil(f"the ledger was tampered with: {error}")
         except Exception as error:
-            watched.block(f"it cannot be followed: {error!r}", traceback=True)
+            watched.spoil(f"it cannot be followed: {error!r}", traceback=True)
 
     async def _advance(self, watched: Watched, head: Head, counts: Counts) -> None:
         nonce = watched.record.nonce
@@ -207,6 +238,8 @@ class Tracker:
             await self.pusher.replace(watched, head, "gap", unwanted=True)
         elif watched.record.state not in SIGNED_STATES or not watched.record.attempts_sent:
             await self._watchlist.refresh(watched)
+            if watched.record.state in SIGNED_STATES and not watched.record.attempts_sent:
+                watched.spoil("its signed bytes are gone from the ledger")
         elif nonce < counts.latest:
             await self._settler.note_mined(watched, head)
         else:

@@ -29,6 +29,7 @@ class Watched:
         sent_at, signed_at, since: when it was last sent, last signed, first watched; the event loop's clock.
         mined: seen in a block that is not final.
         blocked: why it cannot go on by itself, or "".
+        spoilt: what is wrong with its record, or "": nothing can be done with it.
     """
 
     record: Record
@@ -38,13 +39,19 @@ class Watched:
     since: float
     mined: bool = False
     blocked: str = ""
+    spoilt: str = ""
 
-    def block(self, why: str, *, traceback: bool = False) -> None:
-        """Say why it cannot go on; in the log once."""
+    @property
+    def complaint(self) -> str:
+        """Either of them."""
+        return self.spoilt or self.blocked
+
+    def spoil(self, why: str, *, traceback: bool = False) -> None:
+        """Say what is wrong with its record; in the log once."""
         text = f"{self.record.label}: {why}"
-        if text != self.blocked:
+        if text != self.spoilt:
             _log.error("%s", text, exc_info=traceback)
-        self.blocked = text
+        self.spoilt = text
 
 
 class Watchlist:

@@ -28,6 +28,8 @@ _BELIEVED_SECONDS = 5.0
 _SAY_AGAIN_SECONDS = 60.0
 #: Less gas money than this much gas at the present fee cannot execute anything.
 _LEAST_GAS = 100_000
+#: So many concerns are shown.
+_CONCERNS = 3
 
 
 class House:
@@ -35,6 +37,7 @@ class House:
 
     Attributes:
         paused: why the operator paused the queue, or "".
+        concerns: what waits for a person, though jobs may be taken.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
@@ -42,6 +45,7 @@ class House:
         self._clock = clock
         self._troubles: dict[str, tuple[str, float]] = {}
         self._paused = ""
+        self.concerns: list[str] = []
         self._said: dict[str, float] = {}
         self._since: dict[str, float] = {}
         # Until the first head and the first beat: a pause must be heard before the first job is taken.
@@ -72,8 +76,11 @@ class House:
         self._paused = reason
 
     def summary(self) -> str:
-        """All troubles in one line, or ""."""
-        return "; ".join(dict.fromkeys(self.troubles.values()))
+        """All troubles and concerns in one line, or ""."""
+        told = [*self.troubles.values(), *self.concerns[:_CONCERNS]]
+        if len(self.concerns) > _CONCERNS:
+            told.append(f"{len(self.concerns) - _CONCERNS} more like these")
+        return "; ".join(dict.fromkeys(told))
 
     def report(self, code: str, text: str, *, lasts: float | None = None) -> None:
         """Something is wrong; `lasts` seconds, or until `settle`."""
@@ -129,6 +136,7 @@ class House:
         self._either("no_gas_money", money if head.sender_balance < least else "")
         self._either("clock", clock_trouble(settings.network, int(head.skew)))
         self._either("transaction", tracker.trouble)
+        self._concern(tracker.concerns(settings.tx_timeout))
         age = tracker.oldest()
         stuck = f"the oldest open transaction is not mined for {duration(age)} (TX_TIMEOUT)"
         self._either("stuck", stuck if age > settings.tx_timeout else "")
@@ -159,6 +167,11 @@ class House:
                     f"the ActionExecutor at {executor} uses the {name} {found}, {variable} says {configured}",
                     f"set {variable} to the one that the executor uses",
                 )
+
+    def _concern(self, texts: list[str]) -> None:
+        if len(texts) > len(self.concerns):
+            _log.warning("waits for a person: %s", "; ".join(texts[:_CONCERNS]))
+        self.concerns = texts
 
     def _either(self, code: str, text: str) -> None:
         if text:

@@ -30,9 +30,13 @@ class Transactions:
 
     trouble = ""
     age = 0.0
+    waiting: tuple[str, ...] = ()
 
     def oldest(self) -> float:
         return self.age
+
+    def concerns(self, patience: float) -> list[str]:
+        return list(self.waiting)
 
 
 @pytest.fixture
@@ -95,6 +99,20 @@ def test_what_a_head_tells(clock: Clock) -> None:
         assert house.in_order, words
     house.look(replace(well, skew=59.0), _still(age=9.0))
     assert house.in_order
+
+
+def test_what_waits_for_a_person_is_told_and_stops_nothing(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = _house("local", clock)
+    caplog.clear()
+    for _ in range(3):
+        house.look(head(), _still(waiting=("one", "two", "three", "four")))
+        assert house.in_order
+        assert house.summary() == "one; two; three; 1 more like these"
+    assert [record.message for record in caplog.records] == ["waits for a person: one; two; three"]
+    house.look(head(), _still())
+    assert house.summary() == ""
 
 
 def test_people_move_the_clock_of_a_local_chain(clock: Clock) -> None:

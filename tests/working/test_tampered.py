@@ -127,6 +127,72 @@ def test_a_forged_reverted_transaction_does_not_open_a_second_nonce(network: Liv
     asyncio.run(scenario())
 
 
+def test_one_forged_record_stops_no_other(network: LiveNetwork) -> None:
+    """It is told, and only its own workflow waits for a person: its nonce is used, and the key goes on above it."""
+
+    async def scenario() -> None:
+        async with staged(network, TX_TIMEOUT="1") as stage:
+            ids, more = await stage.made(3), await stage.made(3)
+            async with no_mining(network):
+                async with stage.hired() as hand:
+                    await stage.enqueue(*ids)
+                    await stage.until(lambda: _signed(stage, 3), "all to be sent")
+                    await hand.vanish()
+                forged = next(record for record in await stage.records() if record.nonce == 1)
+                await _forge(stage, network, forged.key, "another's transaction")
+                await stage.rpc.send_raw((await stage.record(forged.key)).attempts_sent[0].raw)
+                await asyncio.to_thread(network.anvil.mine)
+            await stage.forget_beats()
+            async with stage.hired(rebroadcast_after=0.3) as heir:
+                honest = [id for id in ids if id != forged.workflow]
+                await stage.until(stage.settled(honest), "the others to be settled")
+                await stage.until(lambda: "tampered with" in heir.worker.house.summary(), "it to be told")
+                await asyncio.sleep(1.5)  # past TX_TIMEOUT
+                await stage.enqueue(*more)
+                await stage.until(stage.settled(more), "new ones to run")
+                await stage.until(
+                    lambda: _registered(stage, heir.worker.id, "tampered with"), "the registry to say so"
+                )
+                assert heir.worker.house.in_order
+            assert (await stage.record(forged.key)).state == "signed"
+            assert await stage.executed() == Counter(ids + more)
+
+    asyncio.run(scenario())
+
+
+async def _registered(stage: Stage, worker: str, words: str) -> bool:
+    (member,) = [m for m in await stage.queue.workers.members() if m.id == worker]
+    return words in member.fields.get("trouble", "")
+
+
+def test_the_lowest_nonce_forged_stops_its_key_alone(network: LiveNetwork) -> None:
+    """Nothing of this key can be mined before it, so that it takes nothing more; another key's worker goes on."""
+
+    async def scenario() -> None:
+        async with staged(network) as stage:
+            await stage.second_key()
+            (id,), more = await stage.made(1), await stage.made(3)
+            async with no_mining(network):
+                async with stage.hired() as hand:
+                    await stage.enqueue(id)
+                    await stage.until(lambda: _signed(stage, 1), "it to be sent")
+                    await hand.vanish()
+                record = await stage.only(id)
+                network.anvil.request("anvil_dropTransaction", record.attempts_sent[0].hash)
+                await _forge(stage, network, record.key, "noise")
+            await stage.forget_beats()
+            async with stage.hired(rebroadcast_after=0.3) as heir:
+                await stage.until(lambda: "transaction" in heir.worker.house.troubles, "it to stop")
+                assert "tampered with" in heir.worker.house.troubles["transaction"]
+                async with stage.hired("worker2", rebroadcast_after=0.3) as other:
+                    await stage.enqueue(*more)
+                    await stage.until(stage.settled(more), "the other key's worker to run them")
+                    assert other.worker.closed["executed"] == 3
+            assert await stage.executed() == Counter(more)
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("mined", [True, False], ids=["mined", "not mined"])
 def test_lost_bytes_lead_to_no_second_execution(network: LiveNetwork, mined: bool) -> None:
     """The attempt was wiped from the record; the chain still tells what became of the nonce."""
@@ -143,13 +209,15 @@ def test_lost_bytes_lead_to_no_second_execution(network: LiveNetwork, mined: boo
                 await _forge(stage, network, record.key, "wiped")
                 if mined:
                     await asyncio.to_thread(network.anvil.mine)
-            await stage.forget_beats()
-            async with stage.hired(rebroadcast_after=0.3) as heir:
-                if not mined:
-                    await stage.until(heir.worker.house.summary, "it to be told")
-                    await asyncio.to_thread(network.anvil.mine)
-                await stage.until(stage.settled([id]), "the chain to tell")
-                await heir.leave()
+                await stage.forget_beats()
+                async with stage.hired(rebroadcast_after=0.3) as heir:
+                    if not mined:
+                        await stage.until(
+                            lambda: "bytes are gone" in heir.worker.house.summary(), "it to be told"
+                        )
+                        await asyncio.to_thread(network.anvil.mine)
+                    await stage.until(stage.settled([id]), "the chain to tell")
+                    await heir.leave()
             await stage.assert_executed_once([id])
 
     asyncio.run(scenario())
