@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autometa_cli.errors import AutometaError, UsageProblem
-from autometa_cli.jobs.occurrence import Occurrence
+from autometa_cli.jobs.occurrence import Occurrence, label
 from autometa_cli.jobs.record import OPEN_STATES, SIGNED_STATES, Record
 from autometa_cli.jobs.states import STATES
 
@@ -82,9 +82,7 @@ class Catalog:
                 return record
         if name.isdigit():
             return await self._of_workflow(int(name))
-        same = [
-            record async for page in self._scanned() for record in page if name in (record.id, record.label)
-        ]
+        same = await self._named(name)
         if len(same) > 1:
             raise AutometaError(
                 f"{len(same)} records go by the name {name!r}: {', '.join(each.key for each in same[:3])} …",
@@ -128,8 +126,8 @@ class Catalog:
             keys.append(":".join([*parts[:place], parts[place].lower(), *parts[place + 1 :]]))
         if self._executor:
             about = Occurrence(self._chain_id, self._executor, 0, 0)
-            if label := _LABEL.fullmatch(name):
-                workflow, next_run, generation = (int(part or 0) for part in label.groups())
+            if short := _LABEL.fullmatch(name):
+                workflow, next_run, generation = (int(part or 0) for part in short.groups())
                 keys.append(Occurrence(about.chain, about.executor, workflow, next_run, generation).key)
             workflow_text, mark, id = name.partition("!")
             if mark and workflow_text.isdigit():
@@ -152,6 +150,19 @@ class Catalog:
             f"workflow {workflow} has no transaction on its way, nor had one lately",
             f"autometa tx list --all --workflow {workflow} shows its records",
         )
+
+    async def _named(self, name: str) -> list[Record]:
+        """All that have this id or short name; only ids are read of the others."""
+        found: list[str] = []
+        async for keys in self._key_pages():
+            pipe = self._queue.redis.pipeline(transaction=False)
+            for key in keys:
+                pipe.hget(self._queue.keys.occurrence(key), "id")
+            ids = await pipe.execute()
+            found += [
+                key for key, id in zip(keys, ids, strict=True) if label(key) == name or id == name.encode()
+            ]
+        return [record for record in await self._queue.records(list(dict.fromkeys(found))) if record]
 
     async def _by_hash(self, hash: str) -> Record | None:
         async for page in self._indexed(self._queue.keys.open):
@@ -178,14 +189,19 @@ class Catalog:
             yield [record for record in found if record is not None]
 
     async def _scanned(self) -> AsyncIterator[list[Record]]:
-        prefix = self._queue.keys.occurrence("")
-        names: list[str] = []
+        async for keys in self._key_pages():
+            yield [record for record in await self._queue.records(keys) if record is not None]
+
+    async def _key_pages(self) -> AsyncIterator[list[str]]:
+        """The keys of all records, in no order; some may come twice."""
+        prefix, keys = self._queue.keys.occurrence(""), list[str]()
         async for name in self._queue.redis.scan_iter(match=_escaped(prefix) + "*", count=_PAGE):
-            names.append(name.decode("utf-8", "replace")[len(prefix) :])
-            if len(names) >= _PAGE:
-                yield [record for record in await self._queue.records(names) if record is not None]
-                names = []
-        yield [record for record in await self._queue.records(names) if record is not None]
+            keys.append(name.decode("utf-8", "replace")[len(prefix) :])
+            if len(keys) >= _PAGE:
+                yield keys
+                keys = []
+        if keys:
+            yield keys
 
 
 def states_named(names: list[str]) -> frozenset[str]:
