@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from autometa_cli.chain.contracts import Registry
+from autometa_cli.errors import RpcUnreachable
 from autometa_cli.executor import faultpoints
 from autometa_cli.executor.binding import Binder
 from autometa_cli.executor.budget import Budget
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from autometa_cli.jobs.queue import Claim, JobQueue
     from autometa_cli.jobs.record import Record
     from autometa_cli.secrets import Signer
+
+#: Until a run whose transfer's fate cannot be read looks again, seconds.
+_AGAIN_SECONDS = 30.0
 
 
 class EVMExecutor:
@@ -202,7 +206,11 @@ class EVMExecutor:
     async def _ended(self, refusal: Refusal, record: Record, head: Head) -> Refusal:
         """A skip, with what becomes of the transfer that the run took."""
         network = self.heads.network
-        end = await fate(record, refusal.reason, head.view, head.final_number, network.log_range)
+        try:
+            end = await fate(record, refusal.reason, head.view, head.final_number, network.log_range)
+        except RpcUnreachable as error:  # one run's long history must not look like an endpoint that is gone
+            text = f"{refusal.text}, but not what became of its transfer: {error.message}"
+            return replace(refusal, to="delayed", reason="transfer", text=text, delay=_AGAIN_SECONDS)
         if end.unsure:
             return replace(refusal, to="delayed", text=end.text, delay=max(1.0, 2 * network.block_time))
         return replace(refusal, text=refusal.text + end.text, gives_back=end.back)

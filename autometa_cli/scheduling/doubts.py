@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MOST_RANGES = 50
 #: Workflows that are asked about at once.
 MOST_WORKFLOWS = 500
+#: In so many blocks before the end an index that lags is not believed; one that lags further behind is broken.
+_CONFIRMED_BLOCKS = 2000
 
 
 @dataclass(slots=True)
@@ -77,7 +79,11 @@ class Doubts:
             if walk.at > upto:
                 break
             last = min(upto, walk.at + self._range - 1)
-            for log in await executions(final, self._executor, walk.events, walk.at, last, self._range):
+            logs = await executions(
+                final, self._executor, walk.events, walk.at, last, self._range,
+                confirmed=last > upto - _CONFIRMED_BLOCKS,
+            )  # fmt: skip
+            for log in logs:
                 id = executed(log).workflow
                 if log.block_number > walk.events[id].block:
                     walk.found.setdefault(id, log)

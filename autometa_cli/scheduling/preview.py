@@ -13,12 +13,15 @@ from autometa_cli.executor.head import final_block
 from autometa_cli.jobs.connection import redis_errors
 from autometa_cli.jobs.occurrence import Occurrence
 from autometa_cli.scheduling.mirror import Mirror
+from autometa_cli.scheduling.occasion import read_waiting
 from autometa_cli.scheduling.triggers import Triggers
 
 if TYPE_CHECKING:
     from autometa_cli.chain.rpc import Rpc
     from autometa_cli.config import Settings
     from autometa_cli.jobs.queue import JobQueue
+
+_IN_DOUBT = "its transfer may have been served before Redis lost writes; the scheduler looks that up first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ async def preview(settings: Settings, queue: JobQueue, rpc: Rpc) -> Preview:
         await triggers.prepare(mirror.workflows, due, due, view, final, now)
         executor = (settings.actionexecutor_address or "").lower()
         waiting = await queue.transfers.waiting(settings.chain_id, executor)
+        doubt = (await queue.transfers.cursor(settings.chain_id, executor)).doubt
         verdicts = []
         for id in sorted({*mirror.workflows, *mirror.faults}):
             workflow = mirror.workflows.get(id)
@@ -90,7 +94,8 @@ async def preview(settings: Settings, queue: JobQueue, rpc: Rpc) -> Preview:
             elif finding is not None and finding.blocks:
                 why = finding.text
             elif workflow.trigger_type == TriggerType.WALLET and workflow.next_run <= now and id in waiting:
-                why = None
+                event = read_waiting(waiting[id])
+                why = _IN_DOUBT if event is None or event.block <= doubt else None
             else:
                 why = await triggers.evaluate(workflow, view, now)
             if why is None:

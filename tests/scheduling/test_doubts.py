@@ -21,6 +21,7 @@ from autometa_cli.scheduler import Scheduler
 from autometa_cli.scheduling.doubts import Doubts
 from autometa_cli.scheduling.occasion import Event
 from autometa_cli.scheduling.passes import Pass
+from autometa_cli.scheduling.preview import preview
 from autometa_cli.scheduling.triggers import Triggers
 from autometa_cli.worker import JobWorker
 from tests.loss import forgetful, roll_back
@@ -127,6 +128,24 @@ async def _fires(scheduler: Scheduler) -> bool:
 
 async def _executed(stage: Stage, id: int, times: int) -> bool:
     return (await stage.executed())[id] == times
+
+
+def test_a_dry_run_promises_no_run_for_a_transfer_in_doubt(network: LiveNetwork) -> None:
+    async def scenario() -> None:
+        async with staged(network) as stage, network.rpc() as rpc:
+            id = await watching(stage, WALLET)
+            where = (network.info.chain_id, network.executor.lower())
+            event = Event("0x" + "11" * 32, None, 7)
+            await stage.queue.transfers.note(
+                *where, since=None, upto=9, genesis="0x", events=[(id, event.noted, 1)]
+            )
+            (verdict,) = (await preview(network.settings(), stage.queue, rpc)).verdicts
+            assert verdict.queue
+            await stage.queue.redis.hset(stage.queue.keys.cursor(*where), "doubt", 7)
+            (verdict,) = (await preview(network.settings(), stage.queue, rpc)).verdicts
+            assert (verdict.queue, "Redis lost writes" in verdict.text) == (False, True)
+
+    run(scenario())
 
 
 # -- what the chain tells ------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from autometa_cli.chain.encodings import PriceTrigger, WalletTrigger, encode_trigger
+from autometa_cli.chain.encodings import PriceTrigger, TimeTrigger, WalletTrigger, encode_trigger
 from tests.chain.loopback import Gateway
 from tests.network import LiveNetwork
 from tests.scheduling.passes import each_once, one_pass, pending, run, scheduler
@@ -95,6 +95,24 @@ def test_only_what_is_active_and_due_is_queued(network: LiveNetwork) -> None:
             await network.resume(paused, 500)
             assert (await one.run_once()).labels == (f"{paused}@500",)
         await each_once(network, [due, zero, paused])
+
+    run(scenario())
+
+
+def test_every_way_to_write_a_time_trigger_down_is_the_same(network: LiveNetwork) -> None:
+    async def scenario() -> None:
+        later = network.now() + 10_000
+        forms = [
+            b"",
+            encode_trigger(TimeTrigger(interval=60)),
+            encode_trigger(TimeTrigger(start=later, interval=1)),  # only the workflow's own nextRun decides
+        ]
+        ids = [await network.create_workflow(trigger_data=form, next_run=100) for form in forms]
+        for form in forms:
+            await network.create_workflow(trigger_data=form, next_run=later)
+        done = await one_pass(network)
+        assert (done.enqueued, done.unreadable) == (len(forms), 0)
+        await each_once(network, ids)
 
     run(scenario())
 

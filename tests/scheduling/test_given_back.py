@@ -16,6 +16,7 @@ from autometa_cli.chain.networks import checksum
 from autometa_cli.executor.transfer import fate
 from autometa_cli.scheduler import Scheduler
 from autometa_cli.scheduling.triggers import Triggers
+from tests.chain.loopback import Gateway, bad
 from tests.network import LiveNetwork
 from tests.scheduling.live import scheduling, states, working
 from tests.working.stage import Stage, no_mining, staged
@@ -161,6 +162,39 @@ def test_an_execution_that_is_not_final_yet_leaves_it_open(network: LiveNetwork)
                 assert "was served by" in end.text
             opened_later = replace(record, seen=before + 2)
             assert (await fate(opened_later, "moved_on", view, before + 2, 1)).back
+
+    run(scenario())
+
+
+def test_a_history_that_cannot_be_read_leaves_it_open_and_stops_nobody(network: LiveNetwork) -> None:
+    broken = True
+    executed = interface("ActionExecutor").events["WorkflowExecuted"].topic
+
+    def refuse(body: Any, answer: Any) -> Any:
+        calls, answers = (body, answer) if isinstance(body, list) else ([body], [answer])
+        for number, call in enumerate(calls):
+            if broken and call["method"] == "eth_getLogs" and executed in call["params"][0]["topics"]:
+                answers[number] = bad(call, -32000, "history is pruned")
+        return answers if isinstance(body, list) else answers[0]
+
+    async def scenario() -> None:
+        nonlocal broken
+        async with (
+            staged(network) as stage,
+            scheduling(network) as scheduler,
+            Gateway(network.rpc_url, refuse) as gateway,
+        ):
+            id, tx = await fired(stage, scheduler)
+            await network.update(id, next_run=network.now() + 50_000)
+            async with working(stage, RPC_URLS=gateway.url):
+                await stage.until(stage.held_by_reason(id, "transfer"), "it to wait")
+                assert "history is pruned" in (await stage.only(id)).text
+                (other,) = await stage.due(1)
+                await stage.until(stage.settled([other]), "another to be executed meanwhile")
+                broken = False
+                await stage.until(stage.settled([id], "skipped"), "it to be skipped", hurry=True)
+            waiting = await stage.queue.transfers.waiting(network.info.chain_id, network.executor.lower())
+            assert waiting[id].startswith(f"{tx}:native:")
 
     run(scenario())
 
