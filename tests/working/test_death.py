@@ -88,7 +88,13 @@ MOMENTS = {
 
 @pytest.mark.parametrize(
     ("moment", "heir"),
-    [("claimed", "worker2"), ("signed", "worker"), ("signed", "worker2"), ("settled", "worker")],
+    [
+        # Each moment by itself is in test_faultpoints.py; here any moment will do.
+        pytest.param("claimed", "worker2", marks=pytest.mark.soak),
+        pytest.param("signed", "worker", marks=pytest.mark.soak),
+        ("signed", "worker2"),
+        pytest.param("settled", "worker", marks=pytest.mark.soak),
+    ],
 )
 def test_kill_9(network: LiveNetwork, tmp_path: Path, moment: str, heir: str) -> None:
     """A process of its own, killed while some of its jobs are only taken, some signed, some mined, some settled."""
