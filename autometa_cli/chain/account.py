@@ -141,9 +141,10 @@ class Account:
             NotPermitted, Reverted: it would revert (nothing was sent), or was mined and did.
             StillPending: not mined in time. It may be mined yet; its hash is in the message.
             AutometaError: the account cannot pay, the node refuses it, or the fee cap is reached.
-            RpcUnreachable: no endpoint answered before it was sent.
+            RpcUnreachable: no endpoint answered before it was sent, or the one that it is to be sent to did not.
         """
         view = await self.rpc.view()
+        await self.rpc.check_private()
         needed_gas = await self._estimate(view, to, data, value, contract)
         gas = gas if gas is not None else min(-(-needed_gas * 6 // 5), view.block.gas_limit)
         fees = await quote(view, self.network, self._max_fee_wei)
@@ -235,8 +236,7 @@ class Account:
             if self._clock() >= deadline:
                 raise self._pending(signed.hash, patience, answer)
             if self._clock() - offered >= RESEND_AFTER:
-                # The same bytes: at worst they are known. A refusal now changes nothing, they may be in
-                # another node's pool.
+                # The same bytes. A refusal now changes nothing: they may be in another node's pool.
                 answer = await self.rpc.send_raw(signed.raw)
                 offered = self._clock()
             await self._sleep(pause)

@@ -148,7 +148,8 @@ class Recovery:
 
     async def _bury_now_jobs(self) -> None:
         k = self._queue.keys
-        lists = [k.pending, *(k.inflight(m.id) for m in await self._queue.workers.members())]
+        aside = [k.cleared_list(stamp.decode()) for stamp in await self._queue.redis.zrange(k.cleared, 0, -1)]
+        lists = [k.pending, *aside, *(k.inflight(m.id) for m in await self._queue.workers.members())]
         twins: Counter[bytes] = Counter()
         for name in lists:
             for element in await self._queue.redis.lrange(name, 0, -1):

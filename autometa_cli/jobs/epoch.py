@@ -3,6 +3,9 @@
 Every mutating script advances a sequence number, and every process remembers the highest one it was told. After a
 restart a process that remembers more than the ledger shows knows that writes are gone; when every worker that was
 registered before the restart is alive and none does, nothing is (append-only files lose a suffix, never a middle).
+
+A recovery answers for all that was remembered before it, of the keys whose windows it used up. Whoever comes later asks
+for no second one; but what a worker holds from before is void.
 """
 
 from __future__ import annotations
@@ -28,16 +31,26 @@ class LedgerInDoubt(AutometaError):
         self.lost = lost
 
 
-async def join(redis: Client, keys: Keys, scripts: Scripts, worker: str = "") -> None:
+async def join(redis: Client, keys: Keys, scripts: Scripts, worker: str = "", address: str = "") -> None:
     """Make sure that the ledger belongs to the Redis process that `scripts.run` names, and is whole.
 
     Args:
         worker: the caller's id where it is registered; its memory is part of the proof.
+        address: of the caller's key, where it has one that sends.
 
     Raises:
-        LedgerInDoubt: the process changed and the proof is not complete, or writes are lost.
+        LedgerInDoubt: the process changed and the proof is not complete, or writes are lost; or the caller is a
+            registered worker that slept through a recovery.
     """
     answer = await scripts.call("epoch", [keys.epoch], [])
+    old, recovered, seq = answer.rest[0], int(answer.rest[1]), answer.seq
+    if answer.word == "ok" and scripts.recovered is not None and recovered > scripts.recovered:
+        if worker:
+            raise LedgerInDoubt(
+                "the ledger was recovered meanwhile, and what this worker holds is void", lost=True
+            )
+        if not address or await redis.hexists(keys.epoch, f"window:{address}"):
+            scripts.seen = seq
     if worker and answer.word != "ok":
         await redis.hset(keys.seen, _report(scripts, worker), str(scripts.seen))
         await redis.expire(keys.seen, _REPORTS_KEPT_SECONDS)
@@ -48,8 +61,8 @@ async def join(redis: Client, keys: Keys, scripts: Scripts, worker: str = "") ->
             lost=True,
         )
     if answer.word == "ok":
+        scripts.recovered = recovered
         return
-    old, seq = answer.rest[0], answer.seq
     if old == scripts.run:
         raise LedgerInDoubt("Redis lost writes; workers are recovering the ledger", lost=True)
     seen = {name.decode(): int(value) for name, value in (await redis.hgetall(keys.seen)).items()}
@@ -67,6 +80,7 @@ async def join(redis: Client, keys: Keys, scripts: Scripts, worker: str = "") ->
         raise LedgerInDoubt("Redis forgot writes, as another worker remembers", lost=True)
     if (await scripts.call("renew", [keys.epoch], [old, str(seq)])).word == "moved":
         raise LedgerInDoubt("Redis restarted; the ledger is being handed over")
+    scripts.recovered = recovered
 
 
 def _report(scripts: Scripts, worker: str) -> str:

@@ -122,8 +122,12 @@ class JobQueue:
     async def __aexit__(self, *_: object) -> None:
         await self.connections.close()
 
-    async def join(self, worker: str = "") -> None:
+    async def join(self, worker: str = "", *, address: str = "") -> None:
         """Check that the ledger belongs to this Redis process (see `jobs.epoch`), and that it is fit for one.
+
+        Args:
+            worker: the caller's id, where it is registered and goes on.
+            address: of the key that the caller sends with, where it does.
 
         Raises:
             ConfigError: it is not (`jobs.server`).
@@ -135,7 +139,7 @@ class JobQueue:
             )
             server.judge(findings, lossy_allowed=self._lossy_allowed)
             self._examined = self.connections.run
-        await epoch.join(self.redis, self.keys, self.scripts, worker)
+        await epoch.join(self.redis, self.keys, self.scripts, worker, address)
 
     async def rejoin(self, worker: str) -> None:
         """After RunChanged: meet the new process, and prove that nothing is missing."""

@@ -55,6 +55,7 @@ class Scripts:
     Attributes:
         run: run id of the Redis process, given to each script.
         seen: the highest sequence number that any answer carried.
+        recovered: how often the ledger had been recovered when it was last found whole; None before (`jobs.epoch`).
     """
 
     def __init__(self, redis: Client) -> None:
@@ -63,6 +64,7 @@ class Scripts:
         self._flush: asyncio.Task[None] | None = None
         self.run = ""
         self.seen = 0
+        self.recovered: int | None = None
 
     async def call(self, name: str, keys: Sequence[str], args: Sequence[Argument]) -> Answer:
         """Run one script with `run` as its first argument.

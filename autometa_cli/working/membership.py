@@ -46,7 +46,7 @@ class Membership:
 
     async def register(self, worker: str, facts: Mapping[str, str]) -> None:
         """Enter under an id of our own. Raises LedgerInDoubt, redis.exceptions.RedisError."""
-        await self._queue.join()
+        await self._queue.join(address=facts.get("address", ""))
         answer = await self._queue.workers.register(
             worker, {"version": __version__, "host": platform.node(), "pid": str(os.getpid()), **facts}
         )

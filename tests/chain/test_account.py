@@ -273,6 +273,19 @@ def test_no_endpoint(anvil: AnvilProcess) -> None:
     asyncio.run(main())
 
 
+def test_nothing_is_signed_while_the_private_endpoint_is_away(anvil: AnvilProcess) -> None:
+    async def main() -> None:
+        async with Rpc([anvil.url], chain_id=CHAIN_ID, private_url="http://127.0.0.1:1") as rpc:
+            signer = rich(anvil)
+            signed: list[SignedBytes] = []
+            with pytest.raises(RpcUnreachable) as caught:
+                await account(rpc, signer).send(SOMEBODY, b"", 1, on_signed=signed.append)
+            assert "PRIVATE_RPC_URL" in caught.value.hint
+            assert signed == []
+
+    asyncio.run(main())
+
+
 def test_the_signer_must_be_of_the_chain(anvil: AnvilProcess) -> None:
     async def main() -> None:
         async with Rpc([anvil.url], chain_id=CHAIN_ID) as rpc:

@@ -52,7 +52,7 @@ def _no_barrier(monkeypatch: pytest.MonkeyPatch) -> None:
 def _restart_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Redis that was restarted is taken for what it was before, its fences with it."""
 
-    async def join(redis: Any, keys: Any, scripts: Scripts, worker: str = "") -> None:
+    async def join(redis: Any, keys: Any, scripts: Scripts, *_: str) -> None:
         await redis.hset(keys.epoch, "run", scripts.run)
 
     monkeypatch.setattr("autometa_cli.jobs.epoch.join", join)

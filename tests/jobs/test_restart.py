@@ -150,6 +150,111 @@ def test_lost_writes_are_known_whoever_remembers_them(own_server: ValkeyProcess,
     asyncio.run(scenario())
 
 
+async def recover(queue: JobQueue, *senders: str) -> None:
+    """What workers do, without a chain: the windows of these keys are used up."""
+    await queue.reconnect()
+    k = queue.keys
+    await queue.scripts.call("recovery_begin", [k.epoch], [])
+    for sender in senders:
+        await queue.scripts.call("recovery_window", [k.epoch, k.cursor(1287, "0xee")], [sender, "9", 20])
+    answer = await queue.scripts.call("recovery_end", [k.epoch, k.seen], senders)
+    assert answer.word == "ok"
+    queue.scripts.seen = answer.seq
+
+
+async def recovering(queue: JobQueue) -> bool:
+    return bool(await queue.redis.hget(queue.keys.epoch, "recovering"))
+
+
+def test_who_remembers_what_was_recovered_from_asks_for_no_second_recovery(
+    own_server: ValkeyProcess,
+) -> None:
+    """Bob, a scheduler, was told of writes that are gone. Ann's worker recovered while he was away."""
+
+    async def scenario() -> None:
+        async with workers(own_server, "ann") as [ann], JobQueue(own_server.url) as bob:
+            await bob.join()
+            for next_run in range(100, 110):
+                assert await enqueue(bob, next_run) == "ok"
+            restart(own_server, lose=10)
+            await recover(ann, "0xa")
+            assert bob.scripts.seen > ann.scripts.seen
+            await bob.rejoin("")
+            assert not await recovering(bob)
+            assert await enqueue(bob, 200) == "ok"
+            # What is lost from now on is known again.
+            restart(own_server, lose=1)
+            with pytest.raises(LedgerInDoubt) as caught:
+                await bob.rejoin("")
+            assert caught.value.lost
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("done", "good"), [(["0xa"], False), (["0xa", "0xb"], True)])
+def test_a_key_that_the_recovery_did_not_know_makes_another_one(
+    own_server: ValkeyProcess, done: list[str], good: bool
+) -> None:
+    """Bob's registration was among the lost writes, as a failover may have it, and so was what his key sent."""
+
+    async def scenario() -> None:
+        async with workers(own_server, "ann", "bob") as [ann, bob]:
+            for next_run in range(100, 110):
+                assert await enqueue(bob, next_run) == "ok"
+            restart(own_server, lose=10)
+            await recover(ann, *done)
+            with pytest.raises(LedgerInDoubt) as caught:
+                await bob.rejoin("bob")
+            assert caught.value.lost, "what he holds is void, in any case"
+            assert not await recovering(bob)
+            if good:
+                await bob.join(address="0xb")
+                assert await enqueue(bob, 200) == "ok"
+            else:
+                with pytest.raises(LedgerInDoubt) as caught:
+                    await bob.join(address="0xb")
+                assert caught.value.lost
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_that_slept_through_a_recovery_holds_nothing_any_more(own_server: ValkeyProcess) -> None:
+    """Its fences may have been given again to others, in what was forgotten, though it remembers nothing more."""
+
+    async def scenario() -> None:
+        async with workers(own_server, "ann", "bob") as [ann, bob]:
+            assert await enqueue(ann) == "ok"
+            restart(own_server, lose=1)
+            await recover(ann, "0xa", "0xb")
+            assert bob.scripts.seen < ann.scripts.seen
+            with pytest.raises(LedgerInDoubt) as caught:
+                await bob.rejoin("bob")
+            assert caught.value.lost
+            await bob.join(address="0xb")
+
+    asyncio.run(scenario())
+
+
+def test_a_recovery_that_was_forgotten_excuses_nobody(own_server: ValkeyProcess) -> None:
+    async def scenario() -> None:
+        async with workers(own_server, "ann") as [ann], JobQueue(own_server.url) as bob:
+            await bob.join()
+            before = await ann.redis.hgetall(ann.keys.epoch)
+            restart(own_server, lose=1)
+            await recover(ann, "0xa")
+            await bob.rejoin("")
+            for next_run in range(100, 110):
+                assert await enqueue(bob, next_run) == "ok"
+            await bob.redis.delete(bob.keys.epoch)
+            await bob.redis.hset(bob.keys.epoch, mapping=before)
+            restart(own_server)
+            with pytest.raises(LedgerInDoubt) as caught:
+                await bob.rejoin("")
+            assert caught.value.lost
+
+    asyncio.run(scenario())
+
+
 def test_work_that_goes_on_in_doubt_does_not_hide_the_loss(own_server: ValkeyProcess) -> None:
     """Ann puts elements back meanwhile; that must not make the number that Bob remembers true again."""
 

@@ -35,7 +35,7 @@ def test_owners_pay_what_it_costs_or_their_budget_where_that_is_less(network: Li
             assert (charged[tight], charged[free]) == (12345, 0)
             for id in (rich, small):
                 paid = (await stage.only(id)).fee_paid
-                assert paid * 0.8 < charged[id] < paid * 1.5, (paid, charged[id])
+                assert paid < charged[id] < paid * 2, (paid, charged[id])
 
     asyncio.run(scenario())
 

@@ -10,5 +10,6 @@ for i = 2, #ARGV do
   if redis.call('HEXISTS', KEYS[1], 'window:' .. ARGV[i]) == 0 then return {'open', seq(), ARGV[i]} end
 end
 redis.call('HDEL', KEYS[1], 'recovering')
+redis.call('HINCRBY', KEYS[1], 'recovered', 1)
 redis.call('DEL', KEYS[2])
 return {'ok', advance()}
