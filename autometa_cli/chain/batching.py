@@ -95,9 +95,12 @@ class Lane:
         self._saturated = self._reason = f"saturated: no turn within {patience:g} s"
         self._wake: asyncio.TimerHandle | None = None
 
-    def put(self, call: Call) -> None:
-        """Let a call leave with whatever else is put in this turn."""
-        self._waiting.append(call)
+    def put(self, call: Call, *, urgent: bool = False) -> None:
+        """Let a call leave with whatever else is put in this turn; an urgent one before all that wait."""
+        if urgent:
+            self._waiting.appendleft(call)
+        else:
+            self._waiting.append(call)
         if not self._armed:
             self._armed = True
             call.future.get_loop().call_soon(self._turn)

@@ -99,13 +99,16 @@ class Endpoint:
     def __repr__(self) -> str:
         return f"Endpoint({self.name})"
 
-    async def request(self, method: str, params: Sequence[Any] = (), *, patient: bool = False) -> Any:
+    async def request(
+        self, method: str, params: Sequence[Any] = (), *, patient: bool = False, urgent: bool = False
+    ) -> Any:
         """The result of one read.
 
         Args:
             method, params: of the call; `params` must be JSON.
             patient: where the server is asked too often, wait and ask again rather than raise; for as long as
                 it answers anything at all, and `timeout` more.
+            urgent: goes before all calls that wait for their turn.
 
         Raises:
             RpcFault: the node answered with an error.
@@ -113,21 +116,18 @@ class Endpoint:
             WrongChain: it serves another chain (a ConfigError).
             TypeError: `params` are not JSON.
         """
-        if not self.check.passed:
-            await self.check.run()
-        return await self._put(self._reads, method, params, patient=patient)
+        await self.check.run()
+        return await self._put(self._reads, method, params, patient=patient, urgent=urgent)
 
     async def send(self, raw: bytes, *, patient: bool = False) -> SendAnswer:
         """Offer signed bytes, once. Raises only WrongChain and EndpointDown, and only before it left.
 
         Args:
-            patient: where the server says that it is asked too often, and so did not take it, wait and offer it
-                again; for as long as it answers anything at all, and `timeout` more.
+            patient: as for a read. What a server is asked too often for it did not take.
         """
-        if not self.check.passed:
-            await self.check.run()
-        text = "0x" + raw.hex()
-        call = self._put(self._sends, "eth_sendRawTransaction", (text,), raw=raw, patient=patient)
+        await self.check.run()
+        params = ("0x" + raw.hex(),)
+        call = self._put(self._sends, "eth_sendRawTransaction", params, raw=raw, patient=patient)
         answer: SendAnswer = await call
         return answer
 
@@ -141,8 +141,8 @@ class Endpoint:
         await self.transport.disconnect()
 
     def _put(
-        self, lane: Lane, method: str, params: Sequence[Any], *, raw: bytes = b"", patient: bool = False
-    ) -> asyncio.Future[Any]:
+        self, lane: Lane, method: str, params: Sequence[Any], *, raw: bytes = b"", patient: bool, urgent: bool = False
+    ) -> asyncio.Future[Any]:  # fmt: skip
         if self._closed:
             raise EndpointDown(self.name, "the client was closed")
         loop = asyncio.get_running_loop()
@@ -153,11 +153,11 @@ class Endpoint:
         number = next(self._ids)
         body = f'{{"jsonrpc":"2.0","id":{number},"method":"{method}","params":{_encode(params)}}}'
         call = Call(number, body, loop.create_future(), loop.time(), raw, patient)
-        lane.put(call)
+        lane.put(call, urgent=urgent)
         return call.future
 
     async def _chain_id(self) -> Any:
-        return await self._put(self._reads, "eth_chainId", (), patient=True)
+        return await self._put(self._reads, "eth_chainId", (), patient=True, urgent=True)
 
     # Exchanges. None of these raises: each call gets its result or its error.
 

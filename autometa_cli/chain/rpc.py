@@ -175,7 +175,9 @@ class Rpc:
         for endpoint in endpoints:
             patient = endpoint is endpoints[-1] and not lagging
             try:
-                answer = await endpoint.request("eth_getBlockByNumber", (tag, False), patient=patient)
+                answer = await endpoint.request(
+                    "eth_getBlockByNumber", (tag, False), patient=patient, urgent=isinstance(block, str)
+                )
             except EndpointDown as error:
                 self._roster.down(endpoint, error)
                 trouble.append(error)

@@ -51,13 +51,22 @@ class View:
         self.block = block
         self._tag = hex(block.number)
         self._down = down
+        self._urgent = False
 
     def __repr__(self) -> str:
         return f"View({self.endpoint.name}, block {self.block.number})"
 
     def pinned(self, block: Block) -> View:
         """The same endpoint at another of its blocks."""
-        return View(self.endpoint, block, self._down)
+        view = View(self.endpoint, block, self._down)
+        view._urgent = self._urgent
+        return view
+
+    def ahead(self) -> View:
+        """The same, but its reads go before all others that wait for their turn: for the few that the rest rests on."""
+        view = self.pinned(self.block)
+        view._urgent = True
+        return view
 
     def newest(self) -> View:
         """The same endpoint at whatever is its newest block when it is asked; `block` stays what it was."""
@@ -68,7 +77,7 @@ class View:
     async def request(self, method: str, params: Sequence[Any] = ()) -> Any:
         """Any other read at this endpoint. Pass the block yourself: `hex(view.block.number)`."""
         try:
-            return await self.endpoint.request(method, params, patient=True)
+            return await self.endpoint.request(method, params, patient=True, urgent=self._urgent)
         except EndpointDown as error:
             self._down(self.endpoint, error)
             raise

@@ -97,8 +97,9 @@ class Heads:
         self._current: Head | None = None
         self._read_at = 0.0
         self._reading: asyncio.Task[Head] | None = None
-        #: How old a Head may be before it is read again, seconds.
-        self.patience = min(2.0, max(0.2, network.block_time / 4))
+        #: How old a Head may be before it is read again, seconds. Longer where reading takes long: under a limit of
+        #: requests most of them are for the jobs.
+        self.patience = self._least = min(2.0, max(0.2, network.block_time / 4))
 
     async def current(self) -> Head:
         """The Head, at most `patience` old. Raises RpcUnreachable."""
@@ -137,17 +138,20 @@ class Heads:
             raise RpcUnreachable(
                 f"{view.endpoint.name} shows block {view.block.number}, block {previous.number} was seen before"
             )
-        final = view.pinned(await final_block(view, self._confirmations))
+        # Where a limit of requests is kept, hundreds of jobs' reads may wait: without these they would look at a head
+        # of minutes ago.
+        ahead = view.ahead()
+        final = view.pinned(await final_block(ahead, self._confirmations))
         (seconds, _), answers = await asyncio.gather(
             self._redis.time(),
             together(
-                view.nonce(self._sender),
-                final.nonce(self._sender),
-                _pending(view, self._sender),
-                view.balance(self._sender),
-                view.balance(self._executor),
-                roles.has_role(view, self._executor, "WORKER_ROLE", self._sender),
-                quote(view, self.network, None),
+                ahead.nonce(self._sender),
+                final.ahead().nonce(self._sender),
+                _pending(ahead, self._sender),
+                ahead.balance(self._sender),
+                ahead.balance(self._executor),
+                roles.has_role(ahead, self._executor, "WORKER_ROLE", self._sender),
+                quote(ahead, self.network, None),
             ),
         )
         latest, finalized, pending, balance, executor_balance, permitted, fees = answers
@@ -169,6 +173,8 @@ class Heads:
             too_dear=too_dear,
         )
         self._read_at = started
+        took = loop.time() - started
+        self.patience = max(self._least, min(4 * took, self.network.block_time))
         return self._current
 
 

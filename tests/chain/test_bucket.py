@@ -95,6 +95,21 @@ def test_calls_wait_for_tokens_and_batches_count_as_their_calls() -> None:
     asyncio.run(main())
 
 
+def test_what_is_urgent_does_not_wait_behind_the_rest() -> None:
+    async def main() -> None:
+        async with Node(take) as node:
+            endpoint = Endpoint(node.url, rate=10)
+            rest = asyncio.create_task(ask(endpoint, 30))
+            await until(lambda: len(node.calls) >= 10)
+            assert await endpoint.request("echo", ("now",), urgent=True) == "now"
+            assert not rest.done()
+            assert node.calls.index(next(c for c in node.calls if c["params"] == ["now"])) < 20
+            assert await rest == list(range(30))
+            await endpoint.close()
+
+    asyncio.run(main())
+
+
 def test_a_limit_that_is_kept_is_never_exceeded_at_the_server() -> None:
     """A server that refuses whatever comes too fast hears of no call twice; every call is answered."""
 
