@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 #: A table that is piped is never cut to a terminal's width.
 _PIPE_WIDTH = 10_000
-#: Lines of a long list that are looked at for the width of its columns.
-_HELD_BACK = 200
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
@@ -151,18 +149,20 @@ class Console:
 
     @contextmanager
     def listing(self, columns: Sequence[str], *, empty: str = "nothing") -> Iterator[Callable[..., None]]:
-        """For lists of any length: yields `add(document, cells)`, and prints while it goes on.
+        """For lists of any length: yields `add(document, cells)`, and prints while it goes on (see `Listing`)."""
+        from autometa_cli.listing import Listing
 
-        With `json` one list of documents; it is closed where something fails half-way, and the exit code tells. For
-        people lines, as wide as the first of them need.
-        """
-        out = _Listing(columns, empty, self._write, as_json=self.json)
-        if self.json:
-            self._result_printed = True
+        dump = (lambda document: json_module.dumps(document, indent=2, default=_plain)) if self.json else None
+        out = Listing(columns, empty, sys.stdout, printable, dump)
         try:
             yield out.add
-        finally:
-            out.end()
+        except BaseException:
+            if out.begun:
+                self._result_printed = True
+                out.end()
+            raise
+        self._result_printed = True
+        out.end()
 
     def fields(self, pairs: Iterable[tuple[str, Any]]) -> RenderableType:
         """Names and values, one a line, for `result`."""
@@ -224,51 +224,6 @@ class Console:
     def _write(text: str) -> None:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
-
-
-class _Listing:
-    """Lines of a list, the first ones held back to see how wide the columns are."""
-
-    def __init__(
-        self, columns: Sequence[str], empty: str, write: Callable[[str], None], *, as_json: bool
-    ) -> None:
-        self._columns = list(columns)
-        self._empty = empty
-        self._write = write
-        self._json = as_json
-        self._count = 0
-        self._held: list[list[str]] = []
-        self._widths: list[int] = []
-
-    def add(self, document: Any, cells: Sequence[Any]) -> None:
-        """One more: for --json, and for people."""
-        self._count += 1
-        if self._json:
-            text = json_module.dumps(document, indent=2, default=_plain).replace("\n", "\n  ")
-            sys.stdout.write(("[\n  " if self._count == 1 else ",\n  ") + text)
-            return
-        self._held.append(["-" if cell in (None, "") else printable(str(cell)) for cell in cells])
-        if self._widths or len(self._held) >= _HELD_BACK:
-            self._release()
-
-    def end(self) -> None:
-        """No more."""
-        if self._json:
-            self._write("[]" if self._count == 0 else "\n]")
-        elif self._count == 0:
-            self._write(self._empty)
-        else:
-            self._release()
-
-    def _release(self) -> None:
-        lines = self._held
-        if not self._widths:
-            lines = [self._columns, *lines]
-            self._widths = [max(len(line[at]) for line in lines) for at in range(len(self._columns))]
-        self._held = []
-        for line in lines:
-            padded = (cell.ljust(width) for cell, width in zip(line, self._widths, strict=True))
-            self._write("  ".join(padded).rstrip())
 
 
 def error_document(error: AutometaError) -> dict[str, Any]:

@@ -226,3 +226,37 @@ def test_live_view_without_a_terminal_prints_its_last_state(capsys: pytest.Captu
         state["text"] = "last"
 
     assert capsys.readouterr() == ("", "last\n")
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_listing_that_fails_half_way_is_ended_and_its_error_told(
+    capsys: pytest.CaptureFixture[str], count: int
+) -> None:
+    """What was printed can be parsed; where nothing was, the error is the document, and no empty list."""
+    console = Console(json=True)
+
+    def listed() -> None:
+        with console.listing(("N",)) as add:
+            for number in range(count):
+                add({"n": number, "text": "a\nb"}, (number,))
+            raise AutometaError("away")
+
+    with pytest.raises(AutometaError) as caught:
+        listed()
+    console.error(caught.value)
+    out, err = capsys.readouterr()
+    if count:
+        assert [each["n"] for each in json.loads(out)] == list(range(count))
+        assert "away" in err
+    else:
+        assert json.loads(out)["error"]["message"] == "away"
+
+
+def test_a_listing_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console()
+    with console.listing(("NAME", "N"), empty="none") as add:
+        add({}, ("a\x1b", None))
+        add({}, ("long name", 12))
+    with console.listing(("NAME",), empty="none"):
+        pass
+    assert capsys.readouterr().out == "NAME       N\na\\x1b      -\nlong name  12\nnone\n"
