@@ -20,7 +20,12 @@ _MOST = 1_000_000
 
 app = command_group(
     "Measure the parts of the system on this machine.",
-    epilog=examples("autometa bench scan", "autometa bench scan --sizes 1000", "autometa bench queue"),
+    epilog=examples(
+        "autometa bench scan",
+        "autometa bench scan --sizes 1000",
+        "autometa bench queue",
+        "autometa bench execute",
+    ),
 )
 
 
@@ -102,6 +107,51 @@ def queue(
                 ("push to claim, median", f"{found.push_to_claim_p50:.2f} ms"),
                 ("  p99", f"{found.push_to_claim_p99:.2f} ms"),
                 ("pipelined limit", limit),
+            )
+        )
+
+    state.console.result(found.document(), render)
+
+
+@app.command(epilog=examples("autometa bench execute", "autometa bench execute --jobs 10000 --json"))
+def execute(
+    jobs: Annotated[
+        int, typer.Option("--jobs", min=10, max=50_000, help="Jobs of the main measurement.")
+    ] = 3_000,
+    as_json: JsonOption = False,
+    env_file: EnvFileOption = None,
+) -> None:
+    """Measure a worker beside the plain ways to execute.
+
+    Starts a local chain with a block a second and a queue in a temporary
+    directory, and one worker with one key. Beside it, in the same run:
+    the same transactions signed beforehand and sent one by one over one
+    connection, and the plain loop (BLPOP, build, estimate, send, wait for
+    the receipt). Both again with a block for each transaction. The
+    worker may hold 8,192 jobs and open nonces here, and blocks are larger
+    than on a public chain. No setting is read.
+    """
+    state = begin(as_json, env_file)
+    from autometa_cli.bench.execute import Size, measure
+
+    found = measure(Size(jobs), state.console.status)
+
+    def render() -> RenderableType:
+        return state.console.fields(
+            (
+                ("jobs", f"{found.jobs:,}, a block a second"),
+                ("one worker, one key", f"{found.worker:,.0f}/s"),
+                ("  to the last settled", f"{found.worker_settled:,.0f}/s"),
+                ("signed beforehand", f"{found.presigned:,.0f}/s"),
+                ("  to the last accepted", f"{found.presigned_sent:,.0f}/s"),
+                ("  the worker's part", f"{found.of_presigned:.2f}"),
+                ("plain loop", f"{found.plain:.2f}/s"),
+                ("  times as fast", f"{found.of_plain:,.0f}"),
+                ("instant mining", f"{found.instant:,.0f}/s"),
+                ("  plain loop", f"{found.instant_plain:,.0f}/s"),
+                ("  times as fast", f"{found.of_instant_plain:.1f}"),
+                ("claim to mined, median", f"{found.claim_to_mined_p50:.2f} s"),
+                ("  the slowest", f"{found.claim_to_mined_worst:.2f} s"),
             )
         )
 
