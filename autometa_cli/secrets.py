@@ -99,12 +99,14 @@ class Signer:
         chain_id: the only chain it signs for.
     """
 
-    __slots__ = ("_account", "address", "chain_id")
+    __slots__ = ("_account", "_key", "address", "chain_id")
 
     def __init__(self, key: bytes, *, chain_id: int) -> None:
+        from coincurve import PrivateKey
         from eth_account import Account
 
         self._account: LocalAccount = Account.from_key(key)
+        self._key = PrivateKey(key)
         self.address: str = str(self._account.address)
         self.chain_id = chain_id
 
@@ -115,8 +117,14 @@ class Signer:
             ValueError: the transaction is for another chain.
             TypeError: a field is missing or malformed.
         """
+        from autometa_cli.feetransaction import FeeTransaction, transaction_hash
+
         if transaction.get("chainId") != self.chain_id:
             raise ValueError(f"this signer is for chain {self.chain_id}, not {transaction.get('chainId')}")
+        plain = FeeTransaction.of(transaction)
+        if plain is not None:
+            raw = plain.signed(self._key.sign_recoverable(plain.digest, hasher=None))
+            return SignedBytes(raw, transaction_hash(raw))
         signed = self._account.sign_transaction(dict(transaction))
         return SignedBytes(bytes(signed.raw_transaction), "0x" + bytes(signed.hash).hex())
 

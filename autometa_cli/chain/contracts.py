@@ -12,6 +12,7 @@ from eth_hash.auto import keccak
 
 from autometa_cli.chain.blocks import Log, Receipt
 from autometa_cli.chain.encodings import BadEncoding
+from autometa_cli.chain.executionwords import read_executed
 from autometa_cli.chain.faults import RpcFault, is_revert, revert_data
 from autometa_cli.chain.interfaces import (
     Codec,
@@ -58,6 +59,9 @@ ERROR_STRING = bytes.fromhex("08c379a0")
 # Calls of one `Registry.get_many` that are made at a time: enough to fill the batches under way, few
 # enough not to hold a task for each workflow of a large registry.
 _CHUNK = 2000
+
+#: How a topic begins that holds an address and nothing else.
+_NO_MORE = "0x" + "00" * 12
 
 _checksum = lru_cache(maxsize=65536)(checksum)
 
@@ -205,7 +209,12 @@ def executed_events(receipt: Receipt, executor_address: str) -> list[Executed]:
 
 def executed(log: Log) -> Executed:
     """One log as an execution; the caller has checked its address. Raises BadEncoding."""
-    fields = interface("ActionExecutor").events["WorkflowExecuted"].decode(log)
+    event = interface("ActionExecutor").events["WorkflowExecuted"]
+    plain = read_executed(log.data)
+    if plain and len(log.topics) == 3 and log.topics[0] == event.topic and log.topics[2].startswith(_NO_MORE):
+        workflow, user = int(log.topics[1], 16), _checksum("0x" + log.topics[2][26:])
+        return Executed(workflow, user, *plain, log=log)
+    fields = event.decode(log)
     return Executed(
         workflow=fields["workflowId"],
         user=_checksum(fields["user"]),

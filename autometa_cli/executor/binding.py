@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from autometa_cli.executor.decision import Lost, Refusal
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from autometa_cli.executor.sender import Sender
     from autometa_cli.executor.tracker import Tracker
     from autometa_cli.jobs.queue import Claim, JobQueue
+    from autometa_cli.jobs.record import Record
 
 #: What bind answers while our house is not in order, and how to say it.
 _BIND_TROUBLE = {
@@ -36,9 +38,13 @@ class Binder:
         self._tracker = tracker
         self._genesis = genesis
 
-    async def bind(self, claim: Claim, head: Head) -> Refusal | Lost | None:
-        """None when the record has its nonce."""
-        earlier = await self._earlier(claim, head)
+    async def bind(self, claim: Claim, record: Record, head: Head) -> Record | Refusal | Lost:
+        """The record with its nonce, or why it has none.
+
+        Args:
+            record: as read under the claim's fence.
+        """
+        earlier = await self._earlier(claim, record, head)
         answer = await self._ledger.bind(
             claim,
             self._sender.address,
@@ -49,16 +55,26 @@ class Binder:
             earlier=earlier,
         )
         match answer.word:
-            case "ok" | "already":
-                return None
+            case "ok":  # nobody but us writes to it, so what we read holds
+                return replace(
+                    record,
+                    state="bound",
+                    sender=self._sender.address,
+                    nonce=int(answer.rest[0]),
+                    bound_block=head.final_number,
+                    attempts_sent=(),
+                )
+            case "already":
+                fresh = await self._queue.record(claim.key)
+                return Lost("the record vanished") if fresh is None or fresh.nonce is None else fresh
             case "recheck":
                 return Refusal("delayed", "recheck", "the chain moved on meanwhile", delay=1.0)
             case "wait:workflow":
                 return Refusal("delayed", "workflow_busy", f"waits for {answer.rest[0]}", delay=2.0)
             case "reconcile":
-                record = await self._queue.record(claim.key)
-                if record:
-                    self._tracker.add(record, Hold(claim.key, claim.worker, claim.fence), sent=True)
+                consumed = await self._queue.record(claim.key)
+                if consumed:
+                    self._tracker.add(consumed, Hold(claim.key, claim.worker, claim.fence), sent=True)
                 return Lost("its nonce was consumed before it was signed; settled when that is final")
             case "recovery":
                 return Refusal("queued", "ledger_in_doubt", "Redis restarted", trouble=True)
@@ -67,9 +83,8 @@ class Binder:
             case word:
                 return Lost(f"bind answered {word}")
 
-    async def _earlier(self, claim: Claim, head: Head) -> tuple[str, int] | None:
-        record = await self._queue.record(claim.key) if claim.bound else None
-        if record is None or record.sender in ("", self._sender.address):
+    async def _earlier(self, claim: Claim, record: Record, head: Head) -> tuple[str, int] | None:
+        if not claim.bound or record.sender in ("", self._sender.address):
             return None
         counts: Counts = await self._heads.counts(head, record.sender)
         return record.sender, counts.latest

@@ -21,10 +21,11 @@ class Budget:
         self._spent = spent
         self._symbol = symbol
         self._under_way: dict[str, int] = {}
+        self._sum = 0
 
     def free(self, key: str) -> None:
         """A record's transaction is settled, and thus counted, or will never be sent."""
-        self._under_way.pop(key, None)
+        self._sum -= self._under_way.pop(key, 0)
 
     async def reserve(self, key: str, cost: int, balance: int) -> tuple[str, str] | None:
         """Set aside the most that a record's transaction may cost, or say why not: (reason, text).
@@ -34,7 +35,7 @@ class Budget:
             balance: wei that the key has.
         """
         spent = await self._spent() if self._limit is not None else 0
-        others = sum(each for other, each in self._under_way.items() if other != key)
+        others = self._sum - self._under_way.get(key, 0)
         if others + cost > balance:
             return "no_gas_money", (
                 f"this worker's key has {from_wei(balance)} {self._symbol}; its open transactions may cost "
@@ -45,5 +46,6 @@ class Budget:
                 f"DAILY_GAS_BUDGET is {from_wei(self._limit)} {self._symbol}: {from_wei(spent)} are spent today (UTC), "
                 f"open transactions may cost {from_wei(others)}, the next one {from_wei(cost)}"
             )
-        self._under_way[key] = cost  # no await since the sum above: nobody came in between
+        self._sum = others + cost  # no await since the sum above: nobody came in between
+        self._under_way[key] = cost
         return None

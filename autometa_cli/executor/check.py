@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autometa_cli.chain.contracts import interface
 from autometa_cli.chain.encodings import TokenTransfer, decode_action, native_value
+from autometa_cli.chain.executionwords import execution_call
 from autometa_cli.executor.decision import Go, Refusal, Triggers, WhyNot, held
 from autometa_cli.executor.funds import Funds, Need
 from autometa_cli.executor.policy import Policy, judge
@@ -148,7 +148,7 @@ class Checker:
         too_much = await self._budget.reserve(occurrence.key, most, head.sender_balance)
         if too_much is not None:
             return Refusal("queued", *too_much, trouble=True)
-        fails = await self._simulator.run(action, data, gas.limit, head, holds)
+        fails = None if gas.proven else await self._simulator.run(action, data, gas.limit, head, holds)
         return fails or Go(workflow, data, gas.limit, new_next_run, needs, charge)
 
     def _needs(self, workflow: Workflow, action: Action, charge: int) -> tuple[Need, ...]:
@@ -177,5 +177,4 @@ class Checker:
 
 
 def _call(workflow: Workflow, new_next_run: int, charge: int) -> bytes:
-    function = interface("ActionExecutor").functions["executeWorkflow"]
-    return function.encode(workflow.id, workflow.action_data, new_next_run, workflow.owner, charge)
+    return execution_call(workflow.id, workflow.action_data, new_next_run, workflow.owner, charge)

@@ -194,7 +194,7 @@ class EVMExecutor:
                 )
             return await self._ended(decision, record, head) if decision.to == "skipped" else decision
         try:
-            result = await self._send(claim, decision, head)
+            result = await self._send(claim, record, decision, head)
         except BaseException:
             if claim.key not in self.tracker:
                 self._free(claim.key)
@@ -215,16 +215,13 @@ class EVMExecutor:
             return replace(refusal, to="delayed", text=end.text, delay=max(1.0, 2 * network.block_time))
         return replace(refusal, text=refusal.text + end.text, gives_back=end.back)
 
-    async def _send(self, claim: Claim, go: Go, head: Head) -> Sent | Refusal | Lost:
-        refusal = await self._binder.bind(claim, head)
-        if refusal is not None:
-            return refusal
+    async def _send(self, claim: Claim, record: Record, go: Go, head: Head) -> Sent | Refusal | Lost:
+        bound = await self._binder.bind(claim, record, head)
+        if isinstance(bound, Refusal | Lost):
+            return bound
         faultpoints.reached(faultpoints.BOUND)
-        record = await self._queue.record(claim.key)
-        if record is None or record.nonce is None:
-            return Lost("the record vanished")
         hold = Hold(claim.key, claim.worker, claim.fence)
-        written = await self.sender.sign_call(hold, record, go, head.fees)
+        written = await self.sender.sign_call(hold, bound, go, head.fees)
         if written is None:
             return Lost("fenced before the bytes were written; they were thrown away")
         self.tracker.add(written, hold, sent=True)

@@ -102,9 +102,13 @@ class Heads:
         self.patience = self._least = min(2.0, max(0.2, network.block_time / 4))
 
     async def current(self) -> Head:
-        """The Head, at most `patience` old. Raises RpcUnreachable."""
-        loop = asyncio.get_running_loop()
-        if self._current is not None and loop.time() - self._read_at < self.patience:
+        """The Head, at most `patience` old, or thrice that while a busy endpoint is being asked for the next.
+
+        Raises RpcUnreachable.
+        """
+        age = asyncio.get_running_loop().time() - self._read_at
+        reading = self._reading is not None and not self._reading.done()
+        if self._current is not None and age < self.patience * (3 if reading else 1):
             return self._current
         return await self.fresh()
 

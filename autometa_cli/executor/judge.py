@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from autometa_cli.chain.blocks import Block, Log, Receipt
 from autometa_cli.chain.contracts import executed, interface
@@ -19,12 +20,16 @@ from autometa_cli.chain.view import together
 from autometa_cli.errors import ConfigError, RpcUnreachable
 from autometa_cli.executor.executions import executions
 from autometa_cli.executor.proof import Ruling, Verdict, rule, verify_bytes
+from autometa_cli.executor.sharedreads import SharedReads
 from autometa_cli.executor.taker import Takers
 from autometa_cli.executor.transfer import fate
 
 if TYPE_CHECKING:
     from autometa_cli.chain.view import View
     from autometa_cli.jobs.record import Attempt, Record
+
+#: Receipts that are kept from the block that has them until that block is final.
+_MOST_SEEN = 20_000
 
 
 class Judge:
@@ -39,11 +44,29 @@ class Judge:
         self._log_range = log_range
         self._verify = verify
         self._takers = Takers()
+        self._blocks = SharedReads()
+        self._seen: dict[str, Receipt] = {}
 
     async def receipts(self, record: Record, view: View) -> list[Receipt | None]:
         """One for each attempt; None where it is not mined as far as the view's endpoint knows."""
         requests = (view.request("eth_getTransactionReceipt", (a.hash,)) for a in record.attempts_sent)
-        return [Receipt.parse(answer) for answer in await together(*requests)]
+        found = [Receipt.parse(answer) for answer in await together(*requests)]
+        for attempt, receipt in zip(record.attempts_sent, found, strict=True):
+            if receipt is not None:
+                if len(self._seen) >= _MOST_SEEN:
+                    self._seen.clear()
+                self._seen[attempt.hash] = receipt
+        return found
+
+    async def _canonical(self, record: Record, view: View) -> list[Receipt | None]:
+        """The same; where one was read before and its block stands, nothing is asked again."""
+        seen = [self._seen.pop(attempt.hash, None) for attempt in record.attempts_sent]
+        for receipt in seen:
+            if receipt is not None:
+                block = await self._block(view, receipt.block_number)
+                if block and block.get("hash", "").lower() == receipt.block_hash:
+                    return seen
+        return await self.receipts(record, view)
 
     async def rule(self, record: Record, view: View, final: int) -> Ruling:
         """What a finalized block decided.
@@ -76,10 +99,10 @@ class Judge:
 
     async def _own(self, record: Record, view: View, final: int) -> Ruling | None:
         """What the mined one of our attempts decided; None when none of ours was mined at this nonce."""
-        for attempt, receipt in zip(record.attempts_sent, await self.receipts(record, view), strict=True):
+        for attempt, receipt in zip(record.attempts_sent, await self._canonical(record, view), strict=True):
             if receipt is None:
                 continue
-            block = await view.request("eth_getBlockByNumber", (hex(receipt.block_number), False))
+            block = await self._block(view, receipt.block_number)
             # Frontier was seen to give receipts of blocks that were reorganised away (frontier #473).
             canonical = block and block.get("hash", "").lower() == receipt.block_hash
             if not canonical or receipt.block_number > final:
@@ -91,6 +114,11 @@ class Judge:
                 return replace(ruling, verdict="no_role", text=text)
             return ruling
         return None
+
+    async def _block(self, view: View, number: int) -> Any:
+        """A block as the endpoint has it now. Asked for once by all who look in the same moment: it may be large."""
+        request = partial(view.request, "eth_getBlockByNumber", (hex(number), False))
+        return await self._blocks.get(view, number, request)
 
     async def _was_barred(self, record: Record, view: View, block: Block) -> bool:
         """Whether the record's key had no role right after the block that its call was mined in: then that is why it

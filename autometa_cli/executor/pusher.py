@@ -47,11 +47,15 @@ class Pusher:
         self.rebroadcast_after = rebroadcast_after
         self.bump_after = bump_after
 
+    def due(self, watched: Watched) -> bool:
+        """Whether it was last sent long enough ago."""
+        return asyncio.get_running_loop().time() - watched.sent_at >= self.rebroadcast_after
+
     async def push(self, watched: Watched, head: Head) -> None:
         """Whatever its time has come for: the same bytes again, better paying ones, or a cancel."""
-        now = asyncio.get_running_loop().time()
-        if now - watched.sent_at < self.rebroadcast_after:
+        if not self.due(watched):
             return
+        now = asyncio.get_running_loop().time()
         record = watched.record
         why = await self._unwanted(record, head) if record.state == "signed" else None
         at_cap = ""

@@ -6,6 +6,7 @@ nothing of the action; and the action alone proves nothing of the roles, the cha
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,14 +17,14 @@ from autometa_cli.chain.faults import RpcFault, is_revert
 from autometa_cli.chain.view import together
 from autometa_cli.errors import AutometaError
 from autometa_cli.executor.decision import Refusal, held, pause
+from autometa_cli.executor.gasmemory import Estimates, GasMemory, Shape
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from decimal import Decimal
 
     from autometa_cli.executor.head import Head
 
-#: What the executor contract spends around the inner call: charge, registry, event; measured below 150,000 gas.
-OUTER_OVERHEAD_GAS = 200_000
 #: How nodes say that the code itself failed, where it did not revert (anvil, geth, Frontier).
 _MACHINE_FAILURES = (
     "evm error",
@@ -40,10 +41,17 @@ _MACHINE_FAILURES = (
 
 @dataclass(frozen=True, slots=True)
 class Gas:
-    """What a call needs: the limit to send it with, and what it is expected to use."""
+    """What a call needs.
+
+    Attributes:
+        limit: to send it with.
+        expected: that it will use.
+        proven: the call was simulated with exactly this limit already.
+    """
 
     limit: int
     expected: int
+    proven: bool = False
 
 
 class Simulator:
@@ -61,6 +69,7 @@ class Simulator:
         self._sender = sender
         self._gas_multiplier = gas_multiplier
         self._max_gas = max_gas
+        self._memory = GasMemory()
 
     async def gas(
         self, action: Action, data: bytes, head: Head, holds: int, *, spare: int = 0
@@ -72,18 +81,41 @@ class Simulator:
             holds: how often the job was held before.
             spare: gas by which the call that is sent may need more than `data` does.
         """
+        shape = (type(action), inner_call(action)[0], len(data))
+        known = None if spare else self._memory.get(shape, head.number)
+        alike = await self._alike(action, data, head, known) if known else None
+        return alike or await self._estimate(action, data, head, holds, spare, shape)
+
+    async def _alike(self, action: Action, data: bytes, head: Head, known: Estimates) -> Gas | None:
+        """The limit of a call of the same shape, where this one proves to need no more; all asked for at once.
+
+        The estimate of the whole call is what costs a node most, ten times a simulation. What may differ unseen is the
+        action, of which running out of gas does not revert: that is estimated each time.
+        """
+        limit = self._limit(known.least, head)
         target, inner_data, value = inner_call(action)
-        try:
-            inner_gas = await head.view.estimate_gas(target, inner_data, sender=self._executor, value=value)
-        except RpcFault as fault:
-            return would_fail("the action would fail", fault, holds)
-        try:
-            outer_gas = await head.view.estimate_gas(self._executor, data, sender=self._sender)
-        except RpcFault as fault:
-            return await self._call_would_fail("the call would revert", fault, head, holds)
-        # An inner call that runs out of gas is swallowed by the contract, so the outer estimate alone can be too low;
-        # the EVM hands 63/64 of the gas to an inner call.
-        least = max(outer_gas + spare, inner_gas * 64 // 63 + OUTER_OVERHEAD_GAS)
+        inner_gas, fails = await asyncio.gather(
+            _answer(head.view.estimate_gas(target, inner_data, sender=self._executor, value=value)),
+            self.run(action, data, limit, head, 0),
+        )
+        if fails or isinstance(inner_gas, RpcFault) or not known.like(inner_gas):
+            return None
+        return Gas(limit, known.outer, proven=True)
+
+    async def _estimate(
+        self, action: Action, data: bytes, head: Head, holds: int, spare: int, shape: Shape
+    ) -> Gas | Refusal:
+        target, inner_data, value = inner_call(action)
+        inner_gas, outer_gas = await asyncio.gather(
+            _answer(head.view.estimate_gas(target, inner_data, sender=self._executor, value=value)),
+            _answer(head.view.estimate_gas(self._executor, data, sender=self._sender)),
+        )
+        if isinstance(inner_gas, RpcFault):
+            return would_fail("the action would fail", inner_gas, holds)
+        if isinstance(outer_gas, RpcFault):
+            return await self._call_would_fail("the call would revert", outer_gas, head, holds)
+        found = Estimates(inner_gas, outer_gas + spare)
+        least = found.least
         if least > self._max_gas:
             return Refusal(
                 "dead",
@@ -91,8 +123,12 @@ class Simulator:
                 f"it needs {least} gas, MAX_GAS_PER_TX is {self._max_gas}",
                 block=head.final_number,
             )
-        limit = min(int(least * self._gas_multiplier), self._max_gas, head.view.block.gas_limit)
-        return Gas(limit, outer_gas + spare)
+        if not spare:
+            self._memory.put(shape, found, head.number)
+        return Gas(self._limit(least, head), found.outer)
+
+    def _limit(self, least: int, head: Head) -> int:
+        return min(int(least * self._gas_multiplier), self._max_gas, head.view.block.gas_limit)
 
     async def run(self, action: Action, data: bytes, gas: int, head: Head, holds: int) -> Refusal | None:
         """Why the call would fail with exactly this gas limit, or None. Raises RpcUnreachable."""
@@ -152,3 +188,10 @@ def would_fail(what: str, fault: RpcFault, holds: int) -> Refusal:
         return held("would_fail", f"{what}: {fault.text}", holds)
     # Not the contract's doing but the node's: an unknown method, a fault of its own.
     return Refusal("delayed", "rpc_refused", f"{what}: {fault.message}", delay=pause(holds))
+
+
+async def _answer(read: Awaitable[int]) -> int | RpcFault:
+    try:
+        return await read
+    except RpcFault as fault:
+        return fault

@@ -209,13 +209,22 @@ class Tracker:
             *(
                 self._look(watched, head, counts[watched.record.sender])
                 for watched in self._watchlist
-                if watched.record.sender in counts
+                if watched.record.sender in counts and self._due(watched, counts[watched.record.sender])
             ),
             return_exceptions=True,
         )
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+
+    def _due(self, watched: Watched, counts: Counts) -> bool:
+        """False for the many of which `_advance` would only find that there is nothing to do yet."""
+        record = watched.record
+        if record.nonce is None or record.state not in SIGNED_STATES or not record.attempts_sent:
+            return True
+        if watched.mined:
+            return not counts.final <= record.nonce < counts.latest
+        return record.nonce < counts.latest or self.pusher.due(watched)
 
     async def _look(self, watched: Watched, head: Head, counts: Counts) -> None:
         """One record's turn. What is wrong with one must not stop the others."""

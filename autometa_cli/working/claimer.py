@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _AUDIT_SECONDS = 10.0
+#: Jobs between their claim and their broadcast. More of them would only wait for each other, while what was read for
+#: them grows old.
+_AT_WORK = 512
+#: So many are taken at a time where many wait: each round of taking costs its own.
+_LEAST = 64
 
 
 class Claimer:
@@ -74,8 +79,9 @@ class Claimer:
         while not self._stopping.is_set():
             try:
                 await self._audit()
-                room = self._room()
-                if room <= 0 or not self._house.in_order:
+                slots = _AT_WORK - len(self.handling)
+                room = min(self._room(), slots)
+                if room <= 0 or slots < _LEAST or not self._house.in_order:
                     await self._nap(0.5)
                     continue
                 self.taking = True

@@ -54,7 +54,8 @@ class Intake:
             claim, workflow, head = await self._claimed(raw)
         finally:
             self.raws[raw] -= 1
-            self.raws += Counter()  # drop what reached zero
+            if not self.raws[raw]:
+                del self.raws[raw]
         if claim is not None and head is not None:
             await self._execute(claim, workflow, head)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -120,5 +121,39 @@ def test_a_failed_read_sets_nothing_aside() -> None:
             assert await funds.reserve("b", _out_of(10), head(executor_balance=10)) is None
         else:
             raise AssertionError
+
+    asyncio.run(scenario())
+
+
+def test_the_running_sums_are_those_of_the_parts() -> None:
+    """Whatever happens in whatever order, the same is free as when everything is added up each time."""
+    dice = random.Random(7)
+
+    async def scenario() -> None:
+        funds, taken, spent = Funds(ESCROW, EXECUTOR), dict[str, int](), dict[str, int]()
+        for _ in range(3000):
+            key, height = dice.choice("abcdefgh"), dice.randrange(100, 105)
+            match dice.randrange(4):
+                case 0:
+                    amount, balance = dice.randrange(1, 9), dice.randrange(30)
+                    others = sum(
+                        taken[each] for each in taken if each != key and spent.get(each, height + 1) > height
+                    )
+                    short = await funds.reserve(key, _out_of(amount), head(height, executor_balance=balance))
+                    assert (short is None) == (balance - others >= amount)
+                    if short is None:
+                        taken[key] = amount
+                        spent.pop(key, None)
+                case 1:
+                    funds.free(key)
+                    taken.pop(key, None)
+                    spent.pop(key, None)
+                case 2:
+                    funds.spent(key, height)
+                    if key in taken:
+                        spent.setdefault(key, height)
+                case _:
+                    funds.waits(key)
+                    spent.pop(key, None)
 
     asyncio.run(scenario())
