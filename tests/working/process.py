@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,21 +16,14 @@ from tests.network import LiveNetwork
 from tests.working.stage import DEFAULTS
 
 _READY = " ready: "
-_WORKER = ("-m", "autometa_cli", "worker")
 _START_SECONDS = 25.0
 
 
 class WorkerProcess:
-    """One process; everything that it prints goes to `output`. A `program` of a test's own has a standard input."""
+    """One process; everything that it prints goes to `output`."""
 
     def __init__(
-        self,
-        network: LiveNetwork,
-        directory: Path,
-        *arguments: str,
-        key: str = "worker",
-        program: Sequence[str] = _WORKER,
-        **settings: str,
+        self, network: LiveNetwork, directory: Path, *arguments: str, key: str = "worker", **settings: str
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._log = directory / f"worker-{len(list(directory.iterdir()))}.log"
@@ -39,8 +32,8 @@ class WorkerProcess:
         variables = {**DEFAULTS, "WORKER_PRIVATE_KEY": network.accounts[key].private_key, **settings}
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *program, *arguments],
-                stdin=subprocess.DEVNULL if program is _WORKER else subprocess.PIPE,
+                [sys.executable, "-m", "autometa_cli", "worker", *arguments],
+                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=directory,

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from autometa_cli.chain import roles
@@ -20,8 +21,7 @@ from autometa_cli.executor import faultpoints
 from autometa_cli.jobs.queue import JobQueue
 from tests.network import LiveNetwork
 from tests.working import doomed
-from tests.working.process import WorkerProcess
-from tests.working.stage import Stage, mining, no_mining, staged
+from tests.working.stage import DEFAULTS, Stage, mining, no_mining, staged
 
 #: The moments that come without anything being mined.
 EARLY = faultpoints.ALL[: faultpoints.ALL.index(faultpoints.MINED)]
@@ -30,24 +30,37 @@ PATIENCE = 60.0
 
 @dataclass
 class Case:
-    """One victim and its heir, who share a queue."""
+    """A victim and its heir, who share a queue."""
 
     point: str
-    heir_key: str
     stage: Stage
     victim_key: str
-    victim: WorkerProcess
-    heir: WorkerProcess
+    heir_key: str
     ids: list[int]
+    log: Path
+    processes: list[ForkServerProcess] = field(default_factory=list)
 
     def __str__(self) -> str:
         return f"{self.point}, {'the same key' if self.heir_key == self.victim_key else 'another key'}"
 
+    def start(self, key: str, point: str = "") -> None:
+        """The victim, with its point; then the heir."""
+        network = self.stage.network
+        key = network.accounts[key].private_key
+        own = {"WORKER_PRIVATE_KEY": key, "QUEUE_NAME": self.stage.queue.keys.pending, "CONFIRMATIONS": "2"}
+        self.processes.append(doomed.start(network.environment(**{**DEFAULTS, **own}), self.log, point))
+
     def died(self) -> bool:
-        """By its own hand, at its moment."""
-        code = self.victim.process.poll()
-        assert code in (None, -signal.SIGKILL), f"{self}: exit {code}\n{self.victim.output}"
+        """The victim, by its own hand, at its moment."""
+        code = self.processes[0].exitcode
+        assert code in (None, -signal.SIGKILL), f"{self}: exit {code}\n{self.log.read_text()}"
         return code is not None
+
+    def end(self) -> None:
+        """Nobody is left."""
+        for process in self.processes:
+            process.kill()
+            process.join(10)
 
 
 def test_kill_9_at_every_moment(network: LiveNetwork, tmp_path: Path) -> None:
@@ -55,22 +68,26 @@ def test_kill_9_at_every_moment(network: LiveNetwork, tmp_path: Path) -> None:
         async with staged(network) as stage, _cast(stage, tmp_path) as cases:
             early = [case for case in cases if case.point in EARLY]
             async with no_mining(network):
-                _go(case.victim for case in cases)
+                for case in cases:
+                    case.start(case.victim_key, case.point)
                 await _dead(stage, early)
-                _go(case.heir for case in early)
+                for case in early:
+                    case.start(case.heir_key)
                 everything = sum(len(case.ids) for case in cases)
                 await stage.until(lambda: _pooled(network) == everything, "everything to be sent", PATIENCE)
                 assert await stage.executions() == []
                 for point in (faultpoints.MINED, faultpoints.DECIDED):
                     await asyncio.to_thread(network.anvil.mine)  # a block is final when another is on it
                     await _dead(stage, [case for case in cases if case.point == point])
-                _go(case.heir for case in cases if case not in early)
+                for case in cases:
+                    if case not in early:
+                        case.start(case.heir_key)
             async with mining(network):
                 for case in cases:
                     done = case.stage.settled(case.ids)
                     await case.stage.until(done, f"{case}: the heir to finish", PATIENCE)
             for case in cases:
-                case.heir.kill()
+                case.end()
                 # Reads only this case's queue, and the keys of all: nobody may have left anything.
                 await case.stage.assert_nothing_left()
             runs = await stage.executions()
@@ -91,16 +108,9 @@ async def _dead(stage: Stage, cases: list[Case]) -> None:
     await stage.until(lambda: all(case.died() for case in cases), f"those at {points} to die", PATIENCE)
 
 
-def _go(processes: Iterable[WorkerProcess]) -> None:
-    for process in processes:
-        assert process.process.stdin
-        process.process.stdin.close()
-
-
 @asynccontextmanager
 async def _cast(stage: Stage, directory: Path) -> AsyncIterator[list[Case]]:
-    """Every process, loaded and waiting; their jobs are queued."""
-    network, program = stage.network, [str(Path(doomed.__file__))]
+    """The cases, with their jobs queued; whoever still lives is killed at the end."""
     wanted = [(point, same) for point in faultpoints.ALL for same in (True, False)]
     names = [(f"victim{n}", f"victim{n}" if same else f"heir{n}") for n, (_, same) in enumerate(wanted)]
     await _keys(stage, sorted({name for pair in names for name in pair}))
@@ -110,31 +120,14 @@ async def _cast(stage: Stage, directory: Path) -> AsyncIterator[list[Case]]:
     async with AsyncExitStack() as stack:
         cases = []
         for n, ((point, _), (victim, heir), count) in enumerate(zip(wanted, names, counts, strict=True)):
-            queue = await stack.enter_async_context(JobQueue(network.redis_url, f"case{n}"))
+            queue = await stack.enter_async_context(JobQueue(stage.network.redis_url, f"case{n}"))
             await queue.join()
-            own = Stage(network, queue, stage.rpc, stage.first_block)
-            first, second = (
-                WorkerProcess(
-                    network, directory / f"{n}", role, key=key, program=program,
-                    QUEUE_NAME=f"case{n}", CONFIRMATIONS="2",
-                )
-                for role, key in ((point, victim), ("none", heir))
-            )  # fmt: skip
-            for process in (first, second):
-                stack.callback(_end, process)
-            case = Case(point, heir, own, victim, first, second, [ids.pop() for _ in range(count)])
+            own = Stage(stage.network, queue, stage.rpc, stage.first_block)
+            case = Case(point, own, victim, heir, [ids.pop() for _ in range(count)], directory / f"{n}.log")
+            stack.callback(case.end)
             await own.enqueue(*case.ids)
             cases.append(case)
-        processes = [process for case in cases for process in (case.victim, case.heir)]
-        await stage.until(lambda: all(doomed.READY in p.output for p in processes), "them to load", PATIENCE)
         yield cases
-
-
-def _end(process: WorkerProcess) -> None:
-    if process.process.poll() is None:
-        process.kill()
-    assert process.process.stdin
-    process.process.stdin.close()
 
 
 async def _keys(stage: Stage, names: list[str]) -> None:
