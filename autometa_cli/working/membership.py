@@ -43,6 +43,7 @@ class Membership:
         self._house = house
         self._rejoined = rejoined
         self._doubted_since = 0.0
+        self._doubted = False
 
     async def register(self, worker: str, facts: Mapping[str, str]) -> None:
         """Enter under an id of our own. Raises LedgerInDoubt, redis.exceptions.RedisError."""
@@ -55,6 +56,7 @@ class Membership:
         # Were Redis to forget this worker and what it bound in the same breath, nobody would know that it existed.
         if not await self._queue.barrier.disk():
             _log.warning("Redis cannot say when it has written to disk; see docs/operations.md, 'Redis'")
+        self.trust()
 
     async def beat(
         self, worker: str, state: Callable[[], dict[str, str]], failed: Callable[[Exception], None]
@@ -74,7 +76,8 @@ class Membership:
                     raise Buried(
                         f"worker {worker} was buried by another worker: it had been silent for too long"
                     )
-                if answer.word == "recovery":
+                # The ledger may be trusted again by another worker's doing: then we still have to ask it ourselves.
+                if answer.word == "recovery" or self._doubted:
                     await self._rejoin(worker)
                 else:
                     self._house.paused = answer.rest[1]
@@ -96,17 +99,18 @@ class Membership:
         except LedgerInDoubt as error:
             self.doubt(error)
         except (rex.RedisError, AutometaError) as error:
+            self._doubted = True
             self._house.report("ledger", str(error))
 
     def trust(self) -> None:
         """The ledger is whole, or what it forgot can do no harm any more."""
-        self._doubted_since = 0.0
+        self._doubted_since, self._doubted = 0.0, False
         self._house.settle("ledger")
 
     def doubt(self, error: LedgerInDoubt) -> None:
         """Say so; raise Buried once it is certain or likely that writes are lost: fences rolled back with them."""
         now = asyncio.get_running_loop().time()
-        self._doubted_since = self._doubted_since or now
+        self._doubted_since, self._doubted = self._doubted_since or now, True
         self._house.report("ledger", error.message)
         if error.lost or now - self._doubted_since > RECOVER_AFTER_SECONDS:
             raise Buried("Redis lost writes, or nobody can prove that it did not: all claims are void")

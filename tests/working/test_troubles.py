@@ -214,6 +214,42 @@ def test_redis_goes_away(own_network: LiveNetwork, own_redis: ValkeyProcess, how
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("keys", [("worker", "worker"), ("worker", "worker2")], ids=["one key", "two keys"])
+def test_redis_restarts_under_two_workers(
+    own_network: LiveNetwork, own_redis: ValkeyProcess, keys: tuple[str, str]
+) -> None:
+    """Who asks first has to wait for the other, and hears from his beat that nothing is missing. Twice, so that the
+    second restart finds no doubt left of the first.
+    """
+
+    async def scenario() -> None:
+        async with staged(own_network) as stage:
+            if "worker2" in keys:
+                await stage.second_key()
+            async with stage.hired(keys[0]) as one, stage.hired(keys[1]) as two:
+                houses = [hand.worker.house for hand in (one, two)]
+                names = {one.worker.id, two.worker.id}
+                await stage.until(lambda: all(house.in_order for house in houses), "both to be ready")
+                for _ in range(2):
+                    await stage.queue.redis.execute_command("WAITAOF", 1, 0, 2000)
+                    await asyncio.to_thread(own_redis.kill)
+                    await stage.until(
+                        lambda: all("Redis" in house.summary() for house in houses), "both to tell of it"
+                    )
+                    await asyncio.to_thread(own_redis.start)
+                    await stage.until(lambda: all(house.in_order for house in houses), "both to go on")
+                    await stage.queue.reconnect()
+                assert {one.worker.id, two.worker.id} == names, "somebody was buried, though nothing was lost"
+                ids = await stage.due(10)
+                await stage.until(stage.settled(ids), "all to be settled")
+                await one.leave()
+                await two.leave()
+            await stage.assert_executed_once(ids, *set(keys))
+            assert len(await stage.transactions(*set(keys))) == 10, "nonces were used up, as by a recovery"
+
+    asyncio.run(scenario())
+
+
 async def _mine(network: LiveNetwork) -> None:
     while True:
         await asyncio.sleep(0.2)
