@@ -102,13 +102,13 @@ class Heads:
         self.patience = self._least = min(2.0, max(0.2, network.block_time / 4))
 
     async def current(self) -> Head:
-        """The Head, at most `patience` old, or thrice that while a busy endpoint is being asked for the next.
+        """The Head, at most `patience` old, or twice that while a busy endpoint is being asked for the next.
 
         Raises RpcUnreachable.
         """
         age = asyncio.get_running_loop().time() - self._read_at
         reading = self._reading is not None and not self._reading.done()
-        if self._current is not None and age < self.patience * (3 if reading else 1):
+        if self._current is not None and age < self.patience * (2 if reading else 1):
             return self._current
         return await self.fresh()
 
@@ -178,7 +178,8 @@ class Heads:
         )
         self._read_at = started
         took = loop.time() - started
-        self.patience = max(self._least, min(4 * took, self.network.block_time))
+        if not self.network.local:  # there it is our own calls that it waited behind, and nobody counts them
+            self.patience = max(self._least, min(4 * took, self.network.block_time))
         return self._current
 
 

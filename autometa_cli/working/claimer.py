@@ -23,9 +23,9 @@ _log = logging.getLogger(__name__)
 _AUDIT_SECONDS = 10.0
 #: Jobs between their claim and their broadcast. More of them would only wait for each other, while what was read for
 #: them grows old.
-_AT_WORK = 512
+_AT_WORK = 256
 #: So many are taken at a time where many wait: each round of taking costs its own.
-_LEAST = 64
+_LEAST = 32
 
 
 class Claimer:
