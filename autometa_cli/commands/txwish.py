@@ -56,7 +56,8 @@ def bump(
 ) -> None:
     """Send a transaction again with a higher fee, now.
 
-    Same nonce, same call; MAX_FEE_GWEI holds. The worker that holds it does
+    Same nonce, same call; MAX_FEE_GWEI holds. Where its workflow was paused
+    or changed since, it is cancelled instead. The worker that holds it does
     it. Where that one is gone, another with its key does, or this command,
     if WORKER_PRIVATE_KEY (or another form) is that key.
     """

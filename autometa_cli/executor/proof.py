@@ -39,7 +39,7 @@ def verify_bytes(record: Record, attempt: Attempt) -> None:
     """Compare an attempt's bytes with its record.
 
     Raises:
-        Tampered: sender, chain id, nonce, target, selector or workflow id differ, or it is no such transaction.
+        Tampered: sender, chain id, nonce, fees, target, selector or workflow id differ, or it is no such transaction.
     """
     try:
         raw = HexBytes(attempt.raw)
@@ -56,6 +56,9 @@ def verify_bytes(record: Record, attempt: Attempt) -> None:
         "type": fields["type"] == 2,
         "value": fields["value"] == 0,
         "hash": "0x" + keccak_hex(attempt.raw) == attempt.hash,
+        # What is raised is what the ledger says, and what that says the key pays.
+        "fees": (fields["maxFeePerGas"], fields["maxPriorityFeePerGas"])
+        == (attempt.max_fee, attempt.priority_fee),
     }
     if attempt.what == "cancel":
         checks["target"] = target == record.sender.lower() and not data

@@ -57,13 +57,14 @@ class Pusher:
             return
         now = asyncio.get_running_loop().time()
         record = watched.record
+        if strange := self._sender.strange(record):
+            watched.blocked = f"{record.label}: {strange}"
+            return
         why = await self._unwanted(record, head) if record.state == "signed" else None
         at_cap = ""
         if watched.hold and record.sender == self._sender.address:
             if why:
-                # A due run is opened again by the scheduler; an extra one that is still wanted is only made anew.
-                anew = record.kind == "now" and why == "changed"
-                await self.replace(watched, head, why, unwanted=not anew)
+                await self._give_up(watched, head, why)
                 return
             if now - watched.signed_at >= self.bump_after:
                 try:
@@ -127,6 +128,11 @@ class Pusher:
         watched.record, watched.signed_at = cancelled, asyncio.get_running_loop().time()
         await self._send(watched, head)
 
+    async def _give_up(self, watched: Watched, head: Head, why: str) -> None:
+        # A due run is opened again by the scheduler; an extra one that is still wanted is only made anew.
+        anew = watched.record.kind == "now" and why == "changed"
+        await self.replace(watched, head, why, unwanted=not anew)
+
     async def _unwanted(self, record: Record, head: Head) -> str | None:
         """Why a call that is not mined must not be sent again: the workflow is not what was signed any more."""
         workflow = await self._registry.get(head.view, record.workflow)
@@ -144,10 +150,24 @@ class Pusher:
         return None
 
     async def bump(self, watched: Watched, head: Head) -> str:
-        """Raise the fee of a transaction that this worker holds, now; what came of it, for people."""
-        if await self._mined(watched.record, head):
+        """Raise the fee of a transaction that this worker holds, now; what came of it, for people.
+
+        What is not wanted any more is cancelled instead, as before every other sending of it.
+        """
+        record = watched.record
+        if await self._mined(record, head):
             return "it is mined already"
+        if strange := self._sender.strange(record):
+            return strange
         try:
+            why = await self._unwanted(record, head) if record.state == "signed" else None
+            if watched.hold and why:
+                watched.blocked = ""
+                await self._give_up(watched, head, why)
+                if record.key not in self._watchlist:
+                    return "another worker holds it now"
+                instead = f"the self-transfer {watched.record.attempts_sent[-1].hash} is sent in its place"
+                return watched.blocked or f"its workflow is not what was signed any more ({why}): {instead}"
             raised = (
                 await self._sender.raise_fee(watched.hold, watched.record, head.fees)
                 if watched.hold

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from autometa_cli.chain.fees import FeeQuote, bump
 from autometa_cli.errors import AutometaError
 from autometa_cli.executor import faultpoints
 from autometa_cli.executor.ledger import Hold, Ledger, broadcast_note
-from autometa_cli.executor.proof import verify_bytes
+from autometa_cli.executor.proof import Tampered, verify_bytes
 from autometa_cli.jobs.record import Attempt, Record
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Sender:
 
     async def sign_call(self, hold: Hold, record: Record, go: Go, fees: FeeQuote) -> Record | None:
         """Sign the call of a bound record and write it down; the record with it, or None when we were fenced."""
+        self._check_own(record)
         fields = self._fields(record, self._executor, go.data, go.gas, fees)
         signed = self._signer.sign(fields)
         faultpoints.reached(faultpoints.SIGNED)
@@ -72,8 +74,9 @@ class Sender:
 
         Raises:
             FeeCapReached: the higher fee would be above the cap.
-            Tampered: the bytes to repeat are not the record's.
+            Tampered: the bytes to repeat are not the record's, or the record is not this key's.
         """
+        self._check_own(record)
         last = record.attempts_sent[-1]
         self.verify(record, last)
         old: dict[str, Any] = TypedTransaction.from_bytes(HexBytes(last.raw)).as_dict()
@@ -93,10 +96,19 @@ class Sender:
     async def sign_cancel(
         self, hold: Hold, record: Record, now: FeeQuote, reason: str, *, unwanted: bool
     ) -> Record | None:
-        """A self-transfer at the record's nonce; what is mined of the two decides. Raises FeeCapReached."""
+        """A self-transfer at the record's nonce; what is mined of the two decides.
+
+        Raises FeeCapReached, or Tampered: the record is not this key's.
+        """
+        self._check_own(record)
         fees = now
         if record.attempts_sent:
-            fees = bump(_fees(record.attempts_sent[-1], now), self._max_fee, now)
+            last = record.attempts_sent[-1]
+            # What it outbids is what was signed. Where somebody wrote something else there, nobody knows that, and
+            # the nonce is asked for at the chain's own price.
+            with suppress(Tampered):
+                self.verify(record, last)
+                fees = bump(_fees(last, now), self._max_fee, now)
         signed = self._signer.sign(self._fields(record, record.sender, b"", _TRANSFER_GAS, fees))
         answer = await self._ledger.write_cancel(
             hold, record, signed.raw, signed.hash, fees, reason, unwanted=unwanted
@@ -141,6 +153,25 @@ class Sender:
         note = broadcast_note(answer.answer_class.value, answer.text, answer.endpoint)
         await self._ledger.note(record.key, **{f"answer:{number}": note})
         return answer
+
+    def strange(self, record: Record) -> str:
+        """Why its call is not ours to send again or to raise, or "": it was signed for contracts that are not
+        configured here, so nobody here can tell whether it is still wanted."""
+        if (
+            record.kind == "noop"
+            or record.state != "signed"
+            or record.executor.lower() == self._executor.lower()
+        ):
+            return ""
+        return (
+            f"nonce {record.nonce} calls the executor contract {record.executor}, and ACTIONEXECUTOR_ADDRESS is "
+            f"{self._executor}: start a worker with the other, or cancel it (tx cancel)"
+        )
+
+    def _check_own(self, record: Record) -> None:
+        """Raises Tampered unless this key may sign for the record: another's bytes are true of another's record."""
+        if record.sender.lower() != self.address.lower() or record.chain != self._chain_id:
+            raise Tampered(f"it is bound to {record.sender!r} on chain {record.chain}, which is not this key")
 
     def _fields(self, record: Record, to: str, data: bytes, gas: int, fees: FeeQuote) -> dict[str, Any]:
         return {

@@ -66,6 +66,7 @@ class Tracker:
         self._heads = heads
         self._funds = funds
         self._next = 0
+        self._elsewhere: list[str] = []
         self._watchlist = Watchlist(queue, sender, funds, closed)
         self._settler = Settler(self._watchlist, ledger, funds, Judge(heads.network.log_range, sender.verify))
         self.pusher = Pusher(
@@ -105,7 +106,7 @@ class Tracker:
         Args:
             patience: how long another key's transaction may stay unmined, seconds.
         """
-        now, found = asyncio.get_running_loop().time(), []
+        now, found = asyncio.get_running_loop().time(), list(self._elsewhere)
         for watched in self._watchlist:
             record = watched.record
             if watched.complaint and not self._stops_us(watched):
@@ -162,18 +163,29 @@ class Tracker:
         alive, own_key = set(living), self._sender.address
         held = {t.record.key for t in self._watchlist if t.hold or t.record.sender != own_key}
         keys = [key for key in await self._ledger.open_keys() if key not in held and key not in at_work]
+        elsewhere = []
         for key, record in zip(keys, await asyncio.gather(*map(self._queue.record, keys)), strict=True):
             if record is None or record.nonce is None or (record.holder in alive and record.holder != me):
                 continue
             if record.state not in SIGNED_STATES and record.kind != "noop":
                 continue
-            if record.holder == me:
+            if record.chain != self._heads.chain_id:
+                # What this chain shows of that nonce says nothing of a transaction on the other one.
+                elsewhere.append(
+                    f"{record.label}: nonce {record.nonce} of {record.sender} is open on chain {record.chain}, and "
+                    f"this worker is on chain {self._heads.chain_id}: start one there (a queue is for one chain)"
+                )
+            elif record.holder == me:
                 self.add(record, Hold(key, me, record.fence), sent=False)
             elif record.sender != own_key:
                 _log.info("%s: watching a transaction of %s", record.label, record.sender)
                 self.add(record, None, sent=False)
             else:
                 await self._take_over(record, me)
+        for text in elsewhere:
+            if text not in self._elsewhere:
+                _log.warning("%s", text)
+        self._elsewhere = elsewhere
 
     async def _take_over(self, record: Record, me: str) -> None:
         hold = await self._ledger.takeover(record, me)
