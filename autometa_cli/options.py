@@ -295,7 +295,7 @@ _GROUPS: dict[str, tuple[Option, ...]] = {
             "max_fee_wei",
             parsers.wei(9, unit="in gwei"),
             "",
-            "highest fee per gas, in gwei; empty: no limit",
+            "highest fee per gas, in gwei; empty: raises end at 10 times what the chain asks for",
         ),
         Option(
             "DAILY_GAS_BUDGET",

@@ -43,6 +43,9 @@ class Broadcast:
     async def send(self, raw: bytes) -> SendAnswer:
         """Offer bytes; trouble on the way is an answer too. Raises ConfigError where all serve another chain."""
         answers, trouble = await (self._to_all(raw) if self._everywhere else self._in_turn(raw))
+        if not answers and not trouble and self._everywhere:
+            # All that are awake turned out to serve another chain: those that rest are left.
+            answers, trouble = await self._in_turn(raw)
         if answers:
             return combined(answers)
         nobody = self._roster.nobody(trouble)

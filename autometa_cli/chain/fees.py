@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from autometa_cli.chain.view import View
 
 
+#: Where MAX_FEE_GWEI sets no cap, a raise ends at so many times what the chain asks for. What is not mined then waits
+#: for something else: for blocks, or for a lower nonce. Raised on, it would cost all that the key has once it is mined.
+CEILING = 10
+
+
 class FeeCapReached(AutometaError):
     """The chain asks for more than MAX_FEE_GWEI allows.
 
@@ -26,6 +31,20 @@ class FeeCapReached(AutometaError):
         super().__init__(
             f"gas costs {gwei(needed)} at least, and the cap is {gwei(cap)}",
             "wait until gas is cheaper, or raise MAX_FEE_GWEI",
+        )
+        self.needed = needed
+        self.cap = cap
+
+
+class CeilingReached(FeeCapReached):
+    """An offer is many times what the chain asks for, and no cap says how far it may go."""
+
+    def __init__(self, needed: int, cap: int) -> None:
+        AutometaError.__init__(
+            self,
+            f"raised, it would offer {gwei(needed)} for gas, more than {CEILING} times what the chain asks for; "
+            "it waits for something else (MAX_FEE_GWEI is not set, and would allow more)",
+            "see what it waits for: autometa tx show",
         )
         self.needed = needed
         self.cap = cap
@@ -70,7 +89,13 @@ async def quote(source: Rpc | View, network: Network, max_fee_wei: int | None = 
     return capped(FeeQuote(base_fee, priority_fee, priority_fee + 2 * base_fee), max_fee_wei)
 
 
-def bump(offer: FeeQuote, max_fee_wei: int | None = None, now: FeeQuote | None = None) -> FeeQuote:
+def bump(
+    offer: FeeQuote,
+    max_fee_wei: int | None = None,
+    now: FeeQuote | None = None,
+    *,
+    must: bool = False,
+) -> FeeQuote:
     """A higher offer that replaces a transaction of the same nonce: tip and most each 12.5 % higher, rounded
     up, and by 1 wei at least.
 
@@ -78,9 +103,11 @@ def bump(offer: FeeQuote, max_fee_wei: int | None = None, now: FeeQuote | None =
         offer: the one that is in the pool.
         max_fee_wei: the cap in wei per gas.
         now: a fresh quote, where there is one; the result is never below it.
+        must: the ceiling does not hold: this offer has to beat the other, once, whatever that is.
 
     Raises:
         FeeCapReached: the higher offer would be above the cap.
+        CeilingReached: there is no cap, and it would be more than `CEILING` times the fresh quote.
     """
     base_fee = offer.base_fee if now is None else now.base_fee
     priority_fee, max_fee = _raised(offer.priority_fee), _raised(offer.max_fee)
@@ -91,6 +118,8 @@ def bump(offer: FeeQuote, max_fee_wei: int | None = None, now: FeeQuote | None =
     max_fee = max(max_fee, priority_fee)
     if max_fee_wei is not None and max_fee > max_fee_wei:
         raise FeeCapReached(max_fee, max_fee_wei)
+    if now is not None and max_fee_wei is None and not must and max_fee > CEILING * now.max_fee:
+        raise CeilingReached(max_fee, CEILING * now.max_fee)
     return FeeQuote(base_fee, priority_fee, max_fee)
 
 

@@ -17,7 +17,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from autometa_cli.chain.fees import FeeQuote
+from autometa_cli.chain.fees import CEILING, FeeQuote
 from autometa_cli.errors import AutometaError
 from autometa_cli.jobs.job import BadJob, open_envelope, parse_job
 
@@ -98,11 +98,11 @@ class Recovery:
             "Redis lost writes: using up nonces %d to %d of %s, so that nothing forgotten can be mined",
             first, end - 1, self._signer.address,
         )  # fmt: skip
-        loop, fees, due = asyncio.get_running_loop(), _generous(head.fees), 0.0
+        loop, fees, due = asyncio.get_running_loop(), _generous(head.fees, head.fees), 0.0
         while head.counts.final < end:
             if loop.time() >= due:
                 await self._offer(range(head.counts.latest, end), fees)
-                fees, due = _generous(fees), loop.time() + _ROUND_SECONDS
+                fees, due = _generous(fees, head.fees), loop.time() + _ROUND_SECONDS
             await asyncio.sleep(self._heads.patience)
             head = await self._heads.fresh()
         return head
@@ -187,6 +187,12 @@ def _raw_key(raw: bytes, number: int) -> str:
     return parse_job(raw).occurrence or f"raw:{hashlib.sha256(raw).hexdigest()[:16]}:{number}"
 
 
-def _generous(fees: FeeQuote) -> FeeQuote:
-    """Twice the offer: it has to beat what was forgotten, at a price that nobody remembers."""
-    return FeeQuote(fees.base_fee, 2 * fees.priority_fee, 2 * fees.max_fee)
+def _generous(fees: FeeQuote, now: FeeQuote) -> FeeQuote:
+    """Twice the offer: it has to beat what was forgotten, at a price that nobody remembers.
+
+    But at most twice what anything is ever raised to (`CEILING`): what pays more than that is mined by itself, and
+    uses the nonce up as well; and a chain that stands still takes nothing at any price.
+    """
+    most = 2 * CEILING * now.max_fee
+    max_fee = max(min(2 * fees.max_fee, most), now.max_fee)
+    return FeeQuote(now.base_fee, min(max(2 * fees.priority_fee, now.priority_fee), max_fee), max_fee)

@@ -108,7 +108,7 @@ class Sender:
             # the nonce is asked for at the chain's own price.
             with suppress(Tampered):
                 self.verify(record, last)
-                fees = bump(_fees(last, now), self._max_fee, now)
+                fees = bump(_fees(last, now), self._max_fee, now, must=True)
         signed = self._signer.sign(self._fields(record, record.sender, b"", _TRANSFER_GAS, fees))
         answer = await self._ledger.write_cancel(
             hold, record, signed.raw, signed.hash, fees, reason, unwanted=unwanted

@@ -99,6 +99,31 @@ def test_where_all_rest_all_are_asked_and_where_all_are_of_another_chain_nobody_
     asyncio.run(main())
 
 
+def test_where_all_that_are_well_turn_out_to_be_of_another_chain_those_that_rest_are_asked() -> None:
+    """A gateway was pointed elsewhere while the other endpoint had a rest."""
+
+    async def main() -> None:
+        chain, up = "0x507", False
+
+        def turns(body: Any) -> Any:
+            return good(body, chain) if has(body, "eth_chainId") else take(body)
+
+        def rests(body: Any) -> Any:
+            return turns(body) if up else page(503)
+
+        async with client(turns, rests, chain_id=1287, broadcast_all=True) as (rpc, first, second):
+            assert (await rpc.send_raw(RAW)).endpoint == first.url
+            await until(lambda: not rpc._broadcast._under_way)
+            chain = "0x1"
+            rpc.endpoints[0].check.doubt()
+            assert (await rpc.send_raw(RAW)).kind == "ambiguous", "nobody was there to be sent to"
+            assert sends(first) == 1
+            chain, up = "0x507", True
+            assert (await rpc.send_raw(RAW)).endpoint == second.url
+
+    asyncio.run(main())
+
+
 def test_one_at_a_time_a_refusal_for_good_is_believed_when_all_say_so() -> None:
     async def main() -> None:
         async with client(refuse(REVERTED), take) as (rpc, _, second):
