@@ -215,7 +215,8 @@ class Ledger:
 
     async def open_keys(self) -> list[str]:
         """Keys of all records that hold a nonce, whoever holds them."""
-        return [name.decode() for name in await self._queue.redis.zrange(self._keys.open, 0, -1)]
+        names = await self._queue.redis.zrange(self._keys.open, 0, -1)
+        return [name.decode("utf-8", "replace") for name in names]
 
 
 def _spread(delay: float) -> float:

@@ -174,7 +174,7 @@ def read_record(key: str, fields: Mapping[bytes, bytes]) -> Record | None:
         spent=tuple(
             (sender, int(nonce))
             for sender, _, nonce in (each.rpartition(":") for each in text("spent").split())
-            if nonce.isascii() and nonce.isdigit()
+            if nonce.isascii() and nonce.isdigit() and len(nonce) <= 78
         ),
     )
 
@@ -188,5 +188,5 @@ def _fees(stored: bytes) -> dict[str, int]:
     try:
         value: dict[str, Any] = foreignjson.loads(stored)
         return {"max_fee": int(value["max"]), "priority_fee": int(value["tip"])}
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):  # JSON knows Infinity here
         return {"max_fee": 0, "priority_fee": 0}  # shrunk after settlement

@@ -40,9 +40,13 @@ class Transfers:
         return Cursor(None if block is None else int(block), (genesis or b"").decode(), int(doubt or 0))
 
     async def waiting(self, chain: int, executor: str) -> dict[int, str]:
-        """By workflow id."""
+        """By workflow id. Whatever stands there under anything else waits for nothing."""
         found = await self._scripts.command("HGETALL", self._keys.events(chain, executor))
-        return {int(id): event.decode() for id, event in found.items()}
+        return {
+            int(id): event.decode("utf-8", "replace")
+            for id, event in found.items()
+            if id.isdigit() and len(id) <= 78
+        }
 
     async def note(
         self,

@@ -76,3 +76,42 @@ def test_fees_that_somebody_wrote_into_the_ledger_are_not_paid(redis_url: str, s
                 assert ended.attempts_sent[-1].max_fee < dear
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("fee:0", b'{"max": Infinity, "tip": 1}'),
+        ("fee:0", b'{"max": 1e999, "tip": NaN}'),
+        ("spent", b"a:" + b"9" * 5000),
+        ("nonce", b"9" * 5000),
+        ("n", b"9" * 70),
+    ],
+)
+def test_a_record_that_nobody_can_read_keeps_nobody_from_the_others(
+    redis_url: str, field: str, value: bytes
+) -> None:
+    async def scenario() -> None:
+        async with bench(redis_url) as b:
+            _, forged = await b.signed(worker="bob")
+            _, honest = await b.signed(worker="bob")
+            await b.queue.redis.hset(b.queue.keys.occurrence(forged.key), field, value)
+            await b.queue.redis.zadd(b.queue.keys.open, {b"\xff\xfe": 1})
+            await b.queue.redis.zadd(b.queue.keys.workers, {"bob": -1})
+            await b.tracker.discover("ann", ["ann"], set())
+            assert b.tracker.holds(honest.key)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("name", [b"x", b"\xff", b"9" * 5000])
+def test_nor_does_what_somebody_put_among_the_transfers_that_wait(redis_url: str, name: bytes) -> None:
+    async def scenario() -> None:
+        async with bench(redis_url) as b:
+            events = b.queue.keys.events(CHAIN, EXECUTOR.lower())
+            await b.queue.redis.hset(events, mapping={name: b"y", b"7": b"\xffz", b"8": b"an event"})
+            found = await b.queue.transfers.waiting(CHAIN, EXECUTOR.lower())
+            assert found.keys() == {7, 8}
+            assert found[8] == "an event"
+
+    asyncio.run(scenario())
