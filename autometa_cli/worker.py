@@ -102,7 +102,8 @@ class JobWorker:
 
         Raises:
             ConfigError: the contracts are not what the configuration says, or the key cannot be used.
-            RpcUnreachable: with `burst`, there was no usable head of the chain for half a minute.
+            RpcUnreachable, RedisUnreachable: with `burst`, there was no usable head of the chain, or no Redis, for half
+                a minute.
         """
         self._burst = burst
         try:
@@ -292,8 +293,8 @@ class JobWorker:
                 self.house.redis_failed(error)
             except RpcUnreachable as error:
                 self.house.rpc_failed(error)
-                if self._burst:
-                    give_up(self.house)
+            if self._burst:
+                give_up(self.house)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
             pause = min(pause * 2, 10.0)

@@ -13,6 +13,8 @@ from autometa_cli.jobs.occurrence import Occurrence, label
 
 #: States in which a record may still lead to a transaction.
 OPEN_STATES = frozenset({"queued", "delayed", "claimed", "bound", "signed", "cancelling"})
+#: States in which a record leads to nothing any more by itself.
+CLOSED_STATES = frozenset({"settled", "skipped", "dead"})
 #: States in which bytes for the record's nonce may be anywhere.
 SIGNED_STATES = frozenset({"signed", "cancelling"})
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import redis.exceptions as rex
 
-from autometa_cli.errors import RpcUnreachable
+from autometa_cli.errors import RedisUnreachable, RpcUnreachable
 from autometa_cli.units import duration
 
 if TYPE_CHECKING:
@@ -15,17 +15,24 @@ if TYPE_CHECKING:
 
 #: `--burst` waits for what is delayed by no more than this, milliseconds.
 BURST_PATIENCE_MS = 10_000
-#: `--burst` gives up after so long without a usable head of the chain, seconds. Any other worker waits for one.
+#: `--burst` gives up after so long without a usable head of the chain, or Redis, seconds. Any other worker waits.
 HEADLESS_SECONDS = 30.0
 
 
 def give_up(house: House) -> None:
-    """Raise RpcUnreachable where the chain has been away for so long that whoever waits for the end had better know."""
+    """Raise RpcUnreachable or RedisUnreachable where that has been away for so long that whoever waits for the end had
+    better know."""
     away = house.lasted("rpc")
     if away > HEADLESS_SECONDS:
         raise RpcUnreachable(
             f"--burst gives up, there was no usable head of the chain for {duration(away)}: {house.troubles['rpc']}",
             "run it again when the endpoint answers: jobs and transactions are where they were",
+        )
+    away = house.lasted("redis")
+    if away > HEADLESS_SECONDS:
+        raise RedisUnreachable(
+            f"--burst gives up, Redis was away for {duration(away)}: {house.troubles['redis'].removeprefix('Redis: ')}",
+            "run it again when Redis answers: what it held is taken over then",
         )
 
 

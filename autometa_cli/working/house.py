@@ -114,6 +114,10 @@ class House:
         """Redis took a beat."""
         self.settle("redis")
 
+    def redis_speaks(self) -> None:
+        """Redis answers, though not what lets us work yet: it is not away."""
+        self._since.pop("redis", None)
+
     def rpc_failed(self, error: AutometaError) -> None:
         """No usable head, or an answer that helps nobody."""
         self.report("rpc", error.message)

@@ -16,7 +16,7 @@ from autometa_cli.executor.wanted import contradiction, digest, unwanted
 from autometa_cli.jobs.job import BadJob, Job, open_envelope, parse_job
 from autometa_cli.jobs.occurrence import Occurrence, label
 from autometa_cli.jobs.queue import Claim, JobQueue, Sighting
-from autometa_cli.jobs.record import SIGNED_STATES
+from autometa_cli.jobs.record import CLOSED_STATES, SIGNED_STATES
 from autometa_cli.jobs.workers import element_for_list
 
 if TYPE_CHECKING:
@@ -144,11 +144,25 @@ class Intake:
         elif answer.word in ("stale", "recovery"):
             await asyncio.sleep(self._executor.heads.patience)
             await self._queue.retreat(self._worker, job.raw)
-        elif answer.word in ("duplicate", "twin"):
-            _log.info(
-                "%s dropped: it is %s", label(occurrence.key), answer.rest[0] if answer.rest else "there"
-            )
+        elif answer.word == "twin":
+            _log.warning(
+                "%s buried as duplicate: another extra run of workflow %d is open (%s); push with --force to have both",
+                label(occurrence.key), job.workflow, ", ".join(label(key) for key in answer.rest[0].split()),
+            )  # fmt: skip
+        elif answer.word == "duplicate":
+            self._tell_dropped(job, occurrence, answer.rest[0] if answer.rest else "")
         return None
+
+    @staticmethod
+    def _tell_dropped(job: Job, occurrence: Occurrence, state: str) -> None:
+        """Of a run that is on its way a second element is nothing much; one for a closed run will never do anything."""
+        name = label(occurrence.key)
+        if state not in CLOSED_STATES:
+            _log.info("%s dropped: it is %s", name, state or "there")
+        elif occurrence.now_id is not None:
+            _log.warning("%s dropped: that id is closed (%s); push it under another id", name, state)
+        else:
+            _log.warning("%s dropped: that run is closed (%s)", name, state)
 
     async def _is_foreign(self, job: Job, key: str) -> bool:
         """Whether these bytes are not those of the occurrence's own record, or of one that can be told apart.

@@ -110,6 +110,7 @@ class Membership:
     def doubt(self, error: LedgerInDoubt) -> None:
         """Say so; raise Buried once it is certain or likely that writes are lost: fences rolled back with them."""
         now = asyncio.get_running_loop().time()
+        self._house.redis_speaks()
         self._doubted_since, self._doubted = self._doubted_since or now, True
         self._house.report("ledger", error.message)
         if error.lost or now - self._doubted_since > RECOVER_AFTER_SECONDS:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import urlsplit
 
 import pytest
 
-from autometa_cli.errors import ExitCode, RpcUnreachable
+from autometa_cli.errors import ExitCode, RedisUnreachable, RpcUnreachable
 from tests.network import LiveNetwork
 from tests.working.proxy import proxied
 from tests.working.stage import Stage, no_mining, staged
@@ -92,6 +93,36 @@ def test_a_burst_whose_chain_goes_away_gives_up_and_loses_nothing(
             await wire.start()
             await stage.forget_beats()  # it left transactions behind, so it is still registered
             async with stage.hired(RPC_URLS=wire.url, burst=True) as hand:
+                await hand.finished()
+            await stage.assert_executed_once(ids)
+
+    asyncio.run(scenario())
+
+
+def test_a_burst_whose_redis_goes_away_gives_up_and_loses_nothing(
+    network: LiveNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autometa_cli.working.burst.HEADLESS_SECONDS", 1.0)
+
+    async def scenario() -> None:
+        async with staged(network) as stage, proxied(network.settings().redis_url) as wire:
+            ids = await stage.due(2)
+            through = network.settings().redis_url.replace(
+                f":{urlsplit(network.settings().redis_url).port}", f":{wire.port}"
+            )
+
+            async def burst() -> None:
+                async with no_mining(network), stage.hired(REDIS_URL=through, burst=True) as hand:
+                    await stage.until(lambda: hand.worker._busy() == len(ids), "all to be in hand")
+                    await wire.cut()
+                    await hand.finished()
+
+            with pytest.raises(RedisUnreachable, match="--burst gives up, Redis was away") as caught:
+                await burst()
+            assert caught.value.exit_code is ExitCode.UNREACHABLE
+            await asyncio.to_thread(network.anvil.mine)
+            await stage.forget_beats()
+            async with stage.hired(burst=True) as hand:
                 await hand.finished()
             await stage.assert_executed_once(ids)
 

@@ -147,6 +147,20 @@ def test_each_trouble_is_logged_when_it_comes_and_when_it_goes(
     assert len(caplog.records) == 5, "it is news again"
 
 
+def test_redis_that_speaks_is_not_away(clock: Clock) -> None:
+    """A burst gives up a Redis that is away, not one that is being recovered."""
+    house = _house("local", clock)
+    house.redis_failed(OSError("gone"))
+    clock.now += 100
+    assert house.lasted("redis") == 100
+    house.redis_speaks()
+    assert house.lasted("redis") == 0
+    assert not house.in_order, "a pause must be heard first"
+    house.redis_failed(OSError("gone"))
+    clock.now += 5
+    assert house.lasted("redis") == 5
+
+
 def test_what_a_job_met_is_believed_for_a_moment_and_told_once_a_minute(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -45,7 +45,9 @@ def test_of_a_workflow_that_is_due_it_serves_that_run(network: LiveNetwork) -> N
     asyncio.run(scenario())
 
 
-def test_a_second_one_is_buried_unless_it_is_forced(network: LiveNetwork) -> None:
+def test_a_second_one_is_buried_unless_it_is_forced(
+    network: LiveNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scenario() -> None:
         async with staged(network) as stage:
             ahead = network.now() + FAR
@@ -62,22 +64,33 @@ def test_a_second_one_is_buried_unless_it_is_forced(network: LiveNetwork) -> Non
             assert await stage.executed() == Counter({first: 1, second: 2})
             dead = [record for record in await stage.records() if record.state == "dead"]
             assert [(record.workflow, record.reason) for record in dead] == [(first, "duplicate")]
+            told = [r.message for r in caplog.records if "buried as duplicate" in r.message]
+            assert told == [
+                f"{dead[0].label} buried as duplicate: another extra run of workflow {first} is open ({first}!a); "
+                "push with --force to have both"
+            ]
+            assert {r.levelname for r in caplog.records if "buried as duplicate" in r.message} == {"WARNING"}
             await stage.assert_nonces("worker")
             await stage.assert_nothing_left()
 
     asyncio.run(scenario())
 
 
-def test_the_same_id_twice_runs_once(network: LiveNetwork) -> None:
+def test_the_same_id_twice_runs_once(network: LiveNetwork, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         async with staged(network) as stage:
             (id,) = await stage.made(1, next_run=network.now() + FAR)
             await stage.push(*[{"workflowId": id, "nextRun": 0, "id": "mine", "force": True}] * 3)
             async with stage.hired(burst=True) as hand:
                 await hand.finished()
+            caplog.clear()
             await stage.push({"workflowId": id, "nextRun": 0, "id": "mine"})
             async with stage.hired(burst=True) as hand:
                 await hand.finished()
+            assert (
+                f"{id}!mine dropped: that id is closed (settled); push it under another id",
+                "WARNING",
+            ) in {(r.message, r.levelname) for r in caplog.records}
             await stage.assert_executed_once([id])
 
     asyncio.run(scenario())

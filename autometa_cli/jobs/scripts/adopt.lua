@@ -42,7 +42,7 @@ elseif ARGV[7] == 'now' then
       'attempts', '0', 'reason', 'duplicate', 'text', 'a "now" job of this workflow is open: ' .. open,
       'block', ARGV[13], 'closed_at', now)
     redis.call('ZADD', KEYS[9], now, key)
-    tell(KEYS[10], ARGV[18], key, ARGV[10], 'dead', 'duplicate', ARGV[13], open)
+    tell(KEYS[10], ARGV[18], key, ARGV[10], 'dead', 'duplicate', ARGV[13], 'a "now" job of this workflow is open: ' .. open)
     return {'twin', advance(), string.sub(open, 1, -2)}
   end
 else
