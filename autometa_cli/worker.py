@@ -102,8 +102,7 @@ class JobWorker:
 
         Raises:
             ConfigError: the contracts are not what the configuration says, or the key cannot be used.
-            RpcUnreachable, RedisUnreachable: with `burst`, there was no usable head of the chain, or no Redis, for half
-                a minute.
+            RpcUnreachable, RedisUnreachable: with `burst`, no head of the chain, or no Redis, for half a minute.
         """
         self._burst = burst
         try:

@@ -147,7 +147,20 @@ def _findings(state: State) -> tuple[list[dict[str, Any]], Settings | None]:
     if settings is None:
         found.append(finding("note", "the keys are read when everything else is right"))
         return found, None
-    return [*found, *_keys(settings), *_well(settings)], settings
+    return [*found, *_symbols(settings), *_keys(settings), *_well(settings)], settings
+
+
+def _symbols(settings: Settings) -> list[dict[str, Any]]:
+    """The file that PRICE_SYMBOLS names, read as the scheduler does."""
+    if settings.price_symbols is None:
+        return []
+    from autometa_cli.scheduling.pricehttp import symbols_with
+
+    try:
+        symbols_with(settings.price_symbols)
+    except ConfigError as error:
+        return [finding("error", error.message, "PRICE_SYMBOLS", error.hint)]
+    return [finding("ok", settings.price_symbols, "PRICE_SYMBOLS")]
 
 
 def _keys(settings: Settings) -> list[dict[str, Any]]:

@@ -42,6 +42,7 @@ import typer
 
 from autometa_cli.commands.help import COMMON_PANEL, App, examples
 from autometa_cli.console import Console
+from autometa_cli.errors import UsageProblem
 
 if TYPE_CHECKING:
     from autometa_cli.config import Settings
@@ -59,6 +60,12 @@ __all__ = [
 ]
 
 Result = TypeVar("Result")
+#: The options that stand for a variable.
+_OPTIONS = {
+    "MAX_CONCURRENT_EXECUTIONS": "--concurrency",
+    "POLL_INTERVAL": "--poll-interval",
+    "TX_TIMEOUT": "--timeout",
+}
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document.", rich_help_panel=COMMON_PANEL)
@@ -104,10 +111,18 @@ class State:
 
     @cached_property
     def settings(self) -> Settings:
-        """The configuration, read at first use; warns on stderr. Raises ConfigError."""
+        """The configuration, read at first use; warns on stderr. Raises ConfigError, and UsageProblem where it is
+        only an option that is wrong."""
         from autometa_cli import config
 
-        settings = config.load(self.env_file, self.overrides)
+        try:
+            settings = config.load(self.env_file, self.overrides)
+        except config.SettingsError as error:
+            first = error.problems[0]
+            if any(problem.origin != "option" for problem in error.problems):
+                raise
+            option = _OPTIONS[first.variable]
+            raise UsageProblem(first.message.replace(first.variable, option, 1), first.hint) from None
         for warning in settings.warnings:
             self.console.warn(warning)
         return settings
@@ -130,8 +145,17 @@ def begin(as_json: bool = False, env_file: Path | None = None, **overrides: obje
         overrides: options that stand for a variable, e.g. `POLL_INTERVAL=5.0`; None is left out.
     """
     before = common.get(Common())
-    given = {name: str(value) for name, value in overrides.items() if value is not None}
+    given = {
+        name: str(int(value) if isinstance(value, float) and value.is_integer() else value)
+        for name, value in overrides.items()
+        if value is not None
+    }
     return State(Console(json=as_json or before.json), env_file or before.env_file, given)
+
+
+def empty(without: str, *filters: object) -> str:
+    """What a list says that has no rows: `without`, unless a filter may be why."""
+    return "none that match" if any(each not in (None, False, 0, "") for each in filters) else without
 
 
 def command_group(help: str, *, epilog: str | None = None) -> typer.Typer:

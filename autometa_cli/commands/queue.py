@@ -13,6 +13,7 @@ from autometa_cli.commands.context import (
     YesOption,
     begin,
     command_group,
+    empty,
     examples,
 )
 from autometa_cli.commands.queueask import (
@@ -172,9 +173,11 @@ def stats(as_json: JsonOption = False, env_file: EnvFileOption = None) -> None:
         "states": states,
         "pause": None if pause is None else pause_document(pause),
     }
-    rows = [*counts_rows(counts), ("halted", f"{halted} workflows" if halted else 0)]
-    if pause is not None:
-        rows.append(("", pause_words(pause)))
+    rows = [
+        *counts_rows(counts),
+        ("halted", f"{halted} workflows" if halted else 0),
+        ("paused", "no" if pause is None else pause_words(pause)),
+    ]
     state.console.result(document, lambda: state.console.fields(rows))
 
 
@@ -197,7 +200,10 @@ def inflight(
 
     chosen = wanted(workflow, reason)
     held = ask(state, lambda queue: Inspector(queue).inflight(count, offset, chosen))
-    state.console.result([held_document(one) for one in held], lambda: held_table(state, held))
+    state.console.result(
+        [held_document(one) for one in held],
+        lambda: held_table(state, held, empty("nothing in flight", workflow, reason, offset)),
+    )
 
 
 @app.command("delayed", epilog=examples("autometa queue delayed", "autometa queue delayed -n 1000 --json"))
@@ -224,7 +230,8 @@ def delayed(
 
     rows, now = ask(state, look)
     state.console.result(
-        [delayed_document(record, due) for record, due in rows], lambda: delayed_table(state, rows, now)
+        [delayed_document(record, due) for record, due in rows],
+        lambda: delayed_table(state, rows, now, empty("nothing waits", workflow, reason, offset)),
     )
 
 
@@ -248,7 +255,8 @@ def dead_list(
 
     records, now = ask(state, look)
     state.console.result(
-        [record_document(record) for record in records], lambda: dead_table(state, records, now)
+        [record_document(record) for record in records],
+        lambda: dead_table(state, records, now, empty("no dead letters", workflow, reason, offset)),
     )
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin, examples
+from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin, empty, examples
 from autometa_cli.commands.queueask import CountOption, WorkflowOption, ask, operator, wanted
-from autometa_cli.commands.queueview import pause_document, pause_words
+from autometa_cli.commands.queueview import in_labels, pause_document, pause_words
 from autometa_cli.commands.workflowview import whole
 from autometa_cli.errors import UsageProblem
 from autometa_cli.jobs.occurrence import label
@@ -58,8 +58,21 @@ def pause(
     state = begin(as_json, env_file)
     seconds = None if lasts is None else _seconds_of(lasts, "--for")
     by = operator()
-    paused = ask(state, lambda queue: queue.pause(reason.strip(), by, seconds))
-    state.console.result({"paused": True, **pause_document(paused)}, f"paused {pause_words(paused)}")
+
+    async def begin_pause(queue: JobQueue) -> tuple[Pause | None, Pause]:
+        return await queue.pausing(), await queue.pause(reason.strip(), by, seconds)
+
+    before, paused = ask(state, begin_pause)
+    state.console.result(
+        {
+            "paused": True,
+            **pause_document(paused),
+            "replaced": None if before is None else pause_document(before),
+        },
+        f"paused {pause_words(paused)}",
+    )
+    if before is not None:
+        state.console.warn(f"this replaces the pause {pause_words(before)}")
 
 
 def resume(as_json: JsonOption = False, env_file: EnvFileOption = None) -> None:
@@ -72,7 +85,7 @@ def resume(as_json: JsonOption = False, env_file: EnvFileOption = None) -> None:
     was = ask(state, end)
     state.console.result(
         {"paused": False, "was": None if was is None else pause_document(was)},
-        "resumed" if was else "the queue was not paused",
+        f"resumed; it was paused {pause_words(was)}" if was else "the queue was not paused",
     )
 
 
@@ -115,7 +128,9 @@ def history(
         return await Inspector(queue).history(count, workflow=chosen, since=start)
 
     documents = [history_document(at, entry) for at, entry in ask(state, look)]
-    state.console.result(documents, lambda: history_table(state, documents))
+    state.console.result(
+        documents, lambda: history_table(state, documents, empty("nothing happened yet", workflow, since))
+    )
 
 
 def worker_document(member: Member) -> dict[str, Any]:
@@ -181,15 +196,22 @@ def history_document(at_ms: int, entry: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def history_table(state: State, documents: Sequence[dict[str, Any]]) -> RenderableType:
+def history_table(state: State, documents: Sequence[dict[str, Any]], empty: str) -> RenderableType:
     """The history, one entry a line, the latest first."""
     return state.console.table(
         ("WHEN", "JOB", "STATE", "OUTCOME", "TRANSACTION", "WHY"),
         [
-            (one["at_utc"], one["job"], one["state"], one["outcome"], one["tx"], one["text"])
+            (
+                one["at_utc"],
+                one["job"],
+                one["state"],
+                one["outcome"],
+                one["tx"],
+                in_labels(one["text"] or "") or None,
+            )
             for one in documents
         ],
-        empty="nothing happened yet",
+        empty=empty,
     )
 
 

@@ -17,6 +17,7 @@ from autometa_cli.errors import AutometaError, UsageProblem
 if TYPE_CHECKING:
     from autometa_cli.chain.contracts import Workflow
     from autometa_cli.jobs.job import Job
+    from autometa_cli.jobs.queue import JobQueue
 
 EPILOG = examples(
     'autometa queue push \'{"workflowId": 7, "nextRun": 1767225600}\'',
@@ -51,9 +52,12 @@ def push(
 ) -> None:
     """Append jobs to the list, all of them or none.
 
-    Each is checked first and gets an id if it has none. A worker takes
-    everything but the id from the chain. A job with nextRun 0 runs now,
-    whatever the schedule of its workflow (docs/payload.md).
+    Each is checked first and gets an id if it has none. Of a job given as
+    JSON only the form is checked: no chain is asked, and a worker takes
+    everything but the id from the chain; one that contradicts it is buried
+    then, one whose nextRun is not the chain's is skipped. A job with
+    nextRun 0 runs now, whatever the schedule of its workflow
+    (docs/payload.md); its id must be new.
     """
     state = begin(as_json, env_file)
     if sum(source is not None for source in (job, file, workflow)) != 1:
@@ -63,7 +67,7 @@ def push(
     ids = [parse_id(text) for text in workflow or ()]
     lines = _from_chain(state, ids, now=now) if ids else _read(job, file)
     jobs = _checked(lines, force=force, one=job is not None and job != "-")
-    length = _append(state, [found.raw for found in jobs])
+    length = _append(state, jobs)
     documents = [job_document(found.raw) for found in jobs]
     state.console.result(
         {"pushed": documents, "length": length}, "\n".join(str(document["id"]) for document in documents)
@@ -126,15 +130,44 @@ def _checked(lines: Sequence[tuple[int, bytes]], *, force: bool, one: bool) -> l
     return jobs
 
 
-def _append(state: State, raws: Sequence[bytes]) -> int:
+def _append(state: State, jobs: Sequence[Job]) -> int:
     from autometa_cli.jobs.connection import redis_errors
     from autometa_cli.jobs.queue import JobQueue
 
     async def append() -> int:
         async with redis_errors(state.settings.redis_url), JobQueue.of(state.settings) as queue:
-            return await queue.push(raws)
+            await _refuse_known(state, queue, jobs)
+            return await queue.push([job.raw for job in jobs])
 
     return state.run(append())
+
+
+async def _refuse_known(state: State, queue: JobQueue, jobs: Sequence[Job]) -> None:
+    """An id names one extra run, once: a worker would drop the job without a word to whoever pushed it."""
+    from autometa_cli.jobs.occurrence import Occurrence
+    from autometa_cli.jobs.record import CLOSED_STATES
+
+    settings = state.settings
+    executor = (settings.actionexecutor_address or "").lower()
+    keys = [
+        Occurrence(settings.chain_id, executor, job.workflow, 0, now_id=job.id).key
+        for job in jobs
+        if job.next_run == 0 and job.occurrence is None
+    ]
+    known = [record for record in await queue.records(keys) if record is not None]
+    if not known:
+        return
+    told = [
+        f"{record.label} is "
+        + (f"closed ({record.outcome or record.reason or record.state})" if record.state in CLOSED_STATES
+           else f"on its way already ({record.state})")
+        for record in known[:_SHOWN]
+    ]  # fmt: skip
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    raise AutometaError(
+        f"nothing was pushed: {'; '.join(told)}{more}; under the same id it would not run again",
+        "push it under another id, or without one",
+    )
 
 
 def _from_chain(state: State, ids: Sequence[int], *, now: bool) -> list[tuple[int, bytes]]:

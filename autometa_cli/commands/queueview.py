@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from autometa_cli.jobs.pause import Pause
     from autometa_cli.jobs.record import Record
 
+_KEY = re.compile(r"\b[0-9]+:0x[0-9a-f]{40}:[0-9]+:(now:[\w-]+|[0-9]+:[0-9]+)")
 _CELL = 60  # characters of a payload in a table
 
 
@@ -75,6 +77,7 @@ def record_document(record: Record) -> dict[str, Any]:
         "state": record.state,
         "id": record.id,
         "workflow": whole(record.workflow) if record.workflow else None,
+        "claims": _claims(record),
         "next_run": whole(record.next_run),
         "generation": record.generation,
         "reason": record.reason or None,
@@ -100,7 +103,7 @@ def record_rows(record: Record, now: int) -> list[tuple[str, Any]]:
         ("state", record.state),
         ("reason", record.reason or None),
         ("", record.text or None),
-        ("workflow", record.workflow or None),
+        ("workflow", record.workflow or _claimed(record)),
         ("attempts", record.attempts),
         ("queued", _ago(record.queued_at, now)),
         ("closed", _ago(record.closed_at, now)),
@@ -118,7 +121,7 @@ def held_document(held: Held) -> dict[str, Any]:
     return document if held.record else {**document, **job_document(held.element)}
 
 
-def held_table(state: State, held: Sequence[Held]) -> RenderableType:
+def held_table(state: State, held: Sequence[Held], empty: str = "nothing in flight") -> RenderableType:
     """What workers hold, one a line."""
     rows = []
     for one in held:
@@ -131,9 +134,7 @@ def held_table(state: State, held: Sequence[Held]) -> RenderableType:
             worker, one.record.label, one.record.state,
             "-" if one.record.nonce is None else str(one.record.nonce), sent[-1].hash if sent else "-",
         ))  # fmt: skip
-    return state.console.table(
-        ("WORKER", "JOB", "STATE", "NONCE", "TRANSACTION"), rows, empty="nothing in flight"
-    )
+    return state.console.table(("WORKER", "JOB", "STATE", "NONCE", "TRANSACTION"), rows, empty=empty)
 
 
 def delayed_document(record: Record, due_ms: int) -> dict[str, Any]:
@@ -142,7 +143,9 @@ def delayed_document(record: Record, due_ms: int) -> dict[str, Any]:
     return {**record_document(record), "due": due, "due_utc": utc(due)}
 
 
-def delayed_table(state: State, rows: Sequence[tuple[Record, int]], now: int) -> RenderableType:
+def delayed_table(
+    state: State, rows: Sequence[tuple[Record, int]], now: int, empty: str = "nothing waits"
+) -> RenderableType:
     """What waits, one a line, the next due first."""
     return state.console.table(
         ("JOB", "AGAIN", "REASON", "TRIED", "HELD", "WHY"),
@@ -157,16 +160,18 @@ def delayed_table(state: State, rows: Sequence[tuple[Record, int]], now: int) ->
             )
             for record, due in rows
         ],
-        empty="nothing waits",
+        empty=empty,
     )
 
 
-def dead_table(state: State, records: Sequence[Record], now: int) -> RenderableType:
+def dead_table(
+    state: State, records: Sequence[Record], now: int, empty: str = "no dead letters"
+) -> RenderableType:
     """Dead letters, one a line, the latest first."""
     return state.console.table(
         ("JOB", "BURIED", "REASON", "TRIED", "WHY"),
-        [(r.label, _ago(r.closed_at, now), r.reason, r.attempts, r.text) for r in records],
-        empty="no dead letters",
+        [(_named(r), _ago(r.closed_at, now), r.reason, r.attempts, in_labels(r.text)) for r in records],
+        empty=empty,
     )
 
 
@@ -194,7 +199,6 @@ def counts_rows(counts: Counts) -> list[tuple[str, Any]]:
         ("delayed", counts.delayed),
         ("dead", counts.dead),
         ("workers", counts.workers),
-        ("paused", counts.paused or "no"),
     ]
 
 
@@ -209,18 +213,44 @@ def pause_document(pause: Pause) -> dict[str, Any]:
 
 
 def pause_words(pause: Pause) -> str:
-    """Who paused, when, and until when."""
+    """Who paused, when, until when, and why."""
     words = [f"by {pause.by}"] if pause.by else []
     if pause.since:
         words.append(f"since {utc(pause.since)}")
     words.append(f"until {utc(pause.until)}" if pause.until else "until autometa queue resume")
-    return ", ".join(words)
+    return ", ".join(words) + (f": {pause.reason}" if pause.reason else "")
 
 
 def _when(document: dict[str, Any]) -> str:
     if document["next_run"] == 0:
         return "now, by force" if document["force"] else "now"
     return document["next_run_utc"] or str(document["next_run"])
+
+
+def _claims(record: Record) -> dict[str, Any] | None:
+    """Workflow, next run and id that the payload of a letter without a record names; nobody vouches for them."""
+    job = record.claim
+    if job is None:
+        return None
+    return {"workflow": whole(job.workflow), "next_run": whole(job.next_run), "id": job.id}
+
+
+def _claimed(record: Record) -> str | None:
+    return f"{record.claim.workflow}, as its payload claims" if record.claim else None
+
+
+def _named(record: Record) -> str:
+    """A dead letter's name, with what a payload without a record claims to be."""
+    from autometa_cli.jobs.inspector import claimed_label
+
+    return f"{record.label} (claims {claimed_label(record.claim)})" if record.claim else record.label
+
+
+def in_labels(text: str) -> str:
+    """Words with the record keys in them as they stand in the lists."""
+    from autometa_cli.jobs.occurrence import label
+
+    return _KEY.sub(lambda found: label(found[0]), text)
 
 
 def _cut(text: str) -> str:

@@ -13,6 +13,7 @@ from autometa_cli.commands.context import (
     YesOption,
     begin,
     command_group,
+    empty,
     examples,
 )
 from autometa_cli.commands.sending import contract_address
@@ -29,7 +30,7 @@ from autometa_cli.commands.workflowview import (
     workflow_document,
     workflow_rows,
 )
-from autometa_cli.errors import AutometaError
+from autometa_cli.errors import AutometaError, UsageProblem
 
 if TYPE_CHECKING:
     from autometa_cli.chain.contracts import Workflow
@@ -63,10 +64,8 @@ def list_workflows(
         str | None, typer.Option("--owner", metavar="ADDRESS", help="Only this owner's.", show_default=False)
     ] = None,
     due: Annotated[bool, typer.Option("--due", help="Only those whose time has come.")] = False,
-    active: Annotated[
-        bool | None,
-        typer.Option("--active/--paused", help="Only those that are not paused, or are.", show_default=False),
-    ] = None,
+    active: Annotated[bool, typer.Option("--active", help="Only those that are not paused.")] = False,
+    paused: Annotated[bool, typer.Option("--paused", help="Only those that are paused.")] = False,
     trigger: Annotated[
         str | None,
         typer.Option("--trigger", metavar="TYPE", help="Only time, price or wallet.", show_default=False),
@@ -81,6 +80,8 @@ def list_workflows(
 ) -> None:
     """List the workflows in the registry, by id. Needs no key."""
     state = begin(as_json, env_file)
+    if active and paused:
+        raise UsageProblem("--active and --paused exclude each other", "leave both out to see all workflows")
     from autometa_cli.chain.contracts import Registry
     from autometa_cli.chain.networks import parse_address
     from autometa_cli.chain.rpc import Rpc
@@ -88,7 +89,7 @@ def list_workflows(
 
     wanted = Search(
         owner=parse_address(owner, "--owner") if owner is not None else None,
-        active=active,
+        active=active if active or paused else None,
         due=due,
         trigger_type=parse_trigger_type(trigger, "--trigger") if trigger is not None else None,
         unreadable=unreadable,
@@ -102,8 +103,9 @@ def list_workflows(
             return page, view.block.timestamp
 
     page, now = state.run(read())
+    none = empty("no workflows", owner, due, active, paused, trigger, unreadable, offset)
     documents = [workflow_document(each, now, state.settings.network.symbol) for each in page.workflows]
-    state.console.result(documents, lambda: workflow_table(state, page.workflows, now))
+    state.console.result(documents, lambda: workflow_table(state, page.workflows, now, none))
     if page.more:
         state.console.status(f"there are more: --offset {offset + limit}, or --limit 0 for all")
 

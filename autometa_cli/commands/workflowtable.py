@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 _UNREADABLE = "unreadable"
 
 
-def workflow_table(state: State, workflows: Sequence[Workflow], now: int) -> RenderableType:
+def workflow_table(state: State, workflows: Sequence[Workflow], now: int, empty: str) -> RenderableType:
     """Workflows for people, made for a terminal of 80 columns.
 
     Args:
         now: the chain's clock, seconds since 1970.
+        empty: what is said where there are none.
     """
     from autometa_cli.times import relative
 
@@ -40,7 +41,7 @@ def workflow_table(state: State, workflows: Sequence[Workflow], now: int) -> Ren
             )
             for each in workflows
         ],
-        empty="no workflows",
+        empty=empty,
     )
 
 

@@ -107,7 +107,9 @@ async def transfer_trigger(wish: TransferWish, owner: str, view: View) -> bytes:
 def _price(symbol: str, above: str | None, below: str | None) -> PriceWish:
     from autometa_cli.chain.encodings import BadEncoding, PriceTrigger, encode_trigger
 
-    if (above is None) == (below is None):
+    if above is not None and below is not None:
+        raise UsageProblem("--price takes --above or --below, not both", "such as --price DOT --above 5")
+    if above is None and below is None:
         raise UsageProblem("--price needs --above or --below", "such as --price DOT --above 5")
     threshold = parse_amount(above or below or "", "--above" if above is not None else "--below")
     try:

@@ -78,7 +78,7 @@ class EVMExecutor:
             confirmations=settings.confirmations,
             max_fee=settings.max_fee_wei,
         )
-        self.funds = Funds(escrow, executor)
+        self.funds = Funds(escrow, executor, settings.network.symbol)
         self._closed = closed
         self.ledger = Ledger(
             queue,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from autometa_cli.chain.contracts import interface
 from autometa_cli.chain.networks import checksum
 from autometa_cli.executor.sharedreads import SharedReads
+from autometa_cli.units import from_wei
 
 if TYPE_CHECKING:
     from autometa_cli.executor.head import Head
@@ -47,10 +48,14 @@ class Funds:
     Two jobs that each fit the balance may not fit together, and a native transfer that fails for want of money is
     mined as `success=false` and never comes back. Other workers' transactions are not known here; for those the
     simulation at the latest block has to do.
+
+    Args:
+        symbol: the native token's, for words; "" tells wei.
     """
 
-    def __init__(self, escrow: str, executor: str) -> None:
+    def __init__(self, escrow: str, executor: str, symbol: str = "") -> None:
         self._escrow = escrow
+        self._symbol = symbol
         self._executor = executor
         self._taken: dict[str, tuple[Need, ...]] = {}
         self._sum: _Sums = defaultdict(int)
@@ -96,7 +101,9 @@ class Funds:
         for need, balance in zip(wanted, balances, strict=True):
             on_its_way = self._on_its_way(key, _purse(need), head.number)
             if balance - on_its_way < need.amount:
-                return Shortage(need, _text(need, balance, on_its_way), ours=balance >= need.amount)
+                return Shortage(
+                    need, _text(need, balance, on_its_way, self._symbol), ours=balance >= need.amount
+                )
         self.free(key)
         self._taken[key] = needs  # no await since the sums above: nobody came in between
         _add(self._sum, needs, 1)
@@ -135,11 +142,17 @@ def _add(sums: _Sums, needs: tuple[Need, ...], sign: int) -> None:
         sums[_purse(need)] += sign * need.amount
 
 
-def _text(need: Need, balance: int, on_its_way: int) -> str:
+def _text(need: Need, balance: int, on_its_way: int, symbol: str) -> str:
     whose = {
         "executor": "the executor contract's balance is",
         "escrow": f"the escrow deposit of {checksum(need.who)} is",
         "token": f"the executor contract's balance of token {checksum(need.who)} is",
     }[need.purse]
-    note = f", {on_its_way} of it on its way out" if on_its_way else ""
-    return f"{whose} {balance}{note}; needed: {need.amount}"
+
+    def told(value: int) -> str:
+        if need.purse == "token":
+            return f"{value} smallest units"  # what they are worth, only the token can say
+        return f"{from_wei(value)} {symbol}" if symbol else f"{value} wei"
+
+    note = f", {told(on_its_way)} of it on its way out" if on_its_way else ""
+    return f"{whose} {told(balance)}{note}; needed: {told(need.amount)}"

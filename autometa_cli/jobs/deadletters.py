@@ -24,6 +24,7 @@ class Wanted:
     """Which records are meant; "" and None stand for any.
 
     Attributes:
+        workflow: of a letter that is no record, the one that its payload claims.
         reason: the code that a record waits or died for, or a part of its words.
     """
 
@@ -32,7 +33,9 @@ class Wanted:
 
     def fits(self, record: Record) -> bool:
         """Whether this one is."""
-        if self.workflow is not None and record.workflow != self.workflow:
+        if self.workflow is not None and self.workflow != (
+            record.claim.workflow if record.claim else record.workflow
+        ):
             return False
         return not self.reason or record.reason == self.reason or self.reason.lower() in record.text.lower()
 

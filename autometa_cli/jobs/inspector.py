@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from autometa_cli.jobs.deadletters import ANY, Wanted
-from autometa_cli.jobs.job import BadJob, open_envelope, parse_job
+from autometa_cli.jobs.job import BadJob, Job, open_envelope, parse_job
 from autometa_cli.jobs.occurrence import label, occurrence_named
 from autometa_cli.jobs.queue import JobQueue
 from autometa_cli.jobs.record import Record
@@ -52,6 +52,11 @@ class Held:
     gone: bool
     element: bytes
     record: Record | None
+
+
+def claimed_label(job: Job) -> str:
+    """The name that a payload would have in the lists, were it what it says: `7@1700000000`, `7!a1b2c3`."""
+    return f"{job.workflow}@{job.next_run}" if job.next_run else f"{job.workflow}!{job.id or 'now'}"
 
 
 def _fits(held: Held, wanted: Wanted) -> bool:
@@ -226,7 +231,8 @@ class Inspector:
         return found
 
     async def dead_letter(self, name: str) -> Record | None:
-        """The dead letter with this record key, label (`7@1700000000`) or id; the latest where several have it."""
+        """The dead letter with this record key, label (`7@1700000000`) or id, be it only claimed; the latest where
+        several have it."""
         keys = self._queue.keys
         if await self._queue.redis.zscore(keys.dead, name) is not None:
             return await self._queue.record(name)
@@ -235,6 +241,10 @@ class Inspector:
             for key in (found.decode("utf-8", "replace") for found in names):
                 if name == label(key) or name == key.rpartition(":")[2]:
                     return await self._queue.record(key)
+                if key.startswith("raw:"):
+                    record = await self._queue.record(key)
+                    if record and record.claim and name in (record.claim.id, claimed_label(record.claim)):
+                        return record
             offset += _PAGE
         return None
 

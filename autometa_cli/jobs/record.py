@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autometa_cli import foreignjson
-from autometa_cli.jobs.job import envelope
+from autometa_cli.jobs.job import BadJob, Job, envelope, parse_job
 from autometa_cli.jobs.occurrence import Occurrence, label
 
 #: States in which a record may still lead to a transaction.
@@ -103,6 +103,16 @@ class Record:
             self.generation,
             now_id=self.id if self.kind == "now" else None,
         )
+
+    @property
+    def claim(self) -> Job | None:
+        """What the payload of a `raw` letter says of itself, where it is a job; nobody vouches for it."""
+        if self.kind != "raw":
+            return None
+        try:
+            return parse_job(self.job)
+        except BadJob:
+            return None
 
     @property
     def envelope(self) -> bytes:

@@ -213,7 +213,7 @@ def _checker(settings: Settings, registry: Registry, sender: str, triggers: Trig
             max_value_wei=settings.max_value_wei,
         ),
         triggers=triggers,
-        funds=Funds(escrow, executor),
+        funds=Funds(escrow, executor, settings.network.symbol),
         budget=Budget(
             None, nothing, settings.network.symbol
         ),  # what was spent today is the worker's business

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from autometa_cli.working.house import House
 
 _log = logging.getLogger(__name__)
+#: Of so many jobs that wait it is remembered what was said last.
+_REMEMBERED = 10_000
 
 
 class Intake:
@@ -43,6 +45,8 @@ class Intake:
         self._worker = worker
         self.raws: Counter[bytes] = Counter()
         self.keys: set[str] = set()
+        #: What was said last of jobs that wait, by record.
+        self._said: dict[str, str] = {}
 
     async def take(self, raw: bytes) -> None:
         """Work on a raw element of our in-flight list.
@@ -199,6 +203,17 @@ class Intake:
         finally:
             self.keys.discard(claim.key)
 
+    def _is_news(self, key: str, refusal: Refusal) -> bool:
+        """A job that waits for as long as something lasts is looked at again and again; the same words are no news."""
+        said = f"{refusal.to} ({refusal.reason}): {refusal.text}"
+        if refusal.to != "delayed" or refusal.hold:
+            self._said.pop(key, None)
+            return True
+        if len(self._said) >= _REMEMBERED and key not in self._said:
+            del self._said[next(iter(self._said))]
+        before, self._said[key] = self._said.get(key), said
+        return before != said
+
     async def _rpc_failed(self, error: AutometaError, claim: Claim) -> None:
         self._house.rpc_failed(error)
         if claim.key not in self._executor.tracker:  # else it is signed, and the tracker goes on with it
@@ -207,8 +222,9 @@ class Intake:
     async def _release(self, claim: Claim, refusal: Refusal) -> None:
         if refusal.trouble:
             self._house.job_met(refusal.reason, refusal.text)
-        level = logging.WARNING if refusal.to == "dead" or refusal.hold else logging.INFO
-        _log.log(level, "%s: %s (%s): %s", label(claim.key), refusal.to, refusal.reason, refusal.text)
+        if self._is_news(claim.key, refusal):
+            level = logging.WARNING if refusal.to == "dead" or refusal.hold else logging.INFO
+            _log.log(level, "%s: %s (%s): %s", label(claim.key), refusal.to, refusal.reason, refusal.text)
         await self._executor.ledger.release(
             claim,
             refusal.to,

@@ -130,6 +130,19 @@ def test_check_reads_the_keys(cli: Cli, tmp_path: Path) -> None:
     assert_no_secret(result)
 
 
+def test_check_reads_the_file_of_symbols(cli: Cli, tmp_path: Path) -> None:
+    symbols = tmp_path / "symbols.json"
+    symbols.write_text('{"DOT": ')
+    broken = cli("config", "check", "--json", env={"PRICE_SYMBOLS": str(symbols)})
+    symbols.write_text('{"DOT": "polkadot"}')
+    sound = cli("config", "check", "--json", env={"PRICE_SYMBOLS": str(symbols)})
+
+    assert (broken.code, sound.code) == (3, 0)
+    found = [each for each in broken.json["findings"] if each["variable"] == "PRICE_SYMBOLS"]
+    assert [each["level"] for each in found] == ["error"]
+    assert "is not JSON" in found[0]["message"]
+
+
 def test_check_tells_of_a_password_without_a_keystore(cli: Cli) -> None:
     result = cli("config", "check", env={"OWNER_KEYSTORE_PASSWORD": "open sesame"})
 

@@ -253,6 +253,26 @@ def test_push_wrong_usage(
     assert elements(raw_redis) == []
 
 
+def test_push_refuses_an_id_that_a_worker_would_drop(
+    cli: Cli, env: Mapping[str, str], desk: Desk, raw_redis: Any
+) -> None:
+    env = {**env, "NETWORK": "local", "CHAIN_ID": str(CHAIN), "ACTIONEXECUTOR_ADDRESS": EXECUTOR}
+    ann = desk.worker("ann")
+    claim = desk.claim(ann, 0, 3)
+    lengths = [desk.redis.llen(PENDING)]
+    open_ = cli("queue", "push", payload(3, 0, id=claim.id), env=env)
+    desk.release(claim, "dead", reason="would_fail")
+    closed = cli("queue", "push", payload(3, 0, id=claim.id), env=env)
+    lengths.append(desk.redis.llen(PENDING))
+
+    assert (open_.code, closed.code) == (1, 1)
+    assert f"3!{claim.id} is on its way already (claimed)" in open_.stderr
+    assert f"3!{claim.id} is closed (would_fail); under the same id it would not run again" in closed.stderr
+    assert lengths == [0, 0]
+    assert cli("queue", "push", payload(3, 0, id="another"), env=env).code == 0
+    assert cli("queue", "push", payload(3, 100, id=claim.id), env=env).code == 0
+
+
 def test_push_force(cli: Cli, env: Mapping[str, str], raw_redis: Any) -> None:
     cli("queue", "push", payload(1, 0), "--force", env=env)
     cli("queue", "push", payload(1, 0, force=True), "--force", env=env)
@@ -501,6 +521,28 @@ def test_dead_letters(cli: Cli, env: Mapping[str, str], busy: Desk) -> None:
     assert "\x1b" not in text
 
 
+def test_a_letter_without_a_record_is_found_by_what_it_claims(
+    cli: Cli, env: Mapping[str, str], busy: Desk
+) -> None:
+    ann = busy.worker("ann")
+    lie = payload(77, 0, id="mine").encode()
+    busy.push(lie)
+    while busy.take(ann) != lie:
+        pass
+    busy.do(busy.queue.entomb(ann, lie, "mismatch", "the owner is another"))
+
+    [found] = cli("queue", "dead", "list", "-w", "77", "--json", env=env).json
+    shown = cli("queue", "dead", "list", "-w", "77", env=env).stdout
+
+    assert found["claims"] == {"workflow": 77, "next_run": 0, "id": "mine"}
+    assert found["workflow"] is None, "nobody vouches for it"
+    assert "(claims 77!mine)" in shown
+    for name in ("mine", "77!mine", found["key"]):
+        assert cli("queue", "dead", "show", name, "--json", env=env).json == found
+    assert "77, as its payload claims" in cli("queue", "dead", "show", "mine", env=env).stdout
+    assert cli("queue", "dead", "list", "-w", "78", env=env).stdout == "none that match\n"
+
+
 def test_a_dead_letter_that_is_not_there(cli: Cli, env: Mapping[str, str], busy: Desk) -> None:
     result = cli("queue", "dead", "show", f"{CHAIN}:{EXECUTOR}:3:100:0", env=env)
 
@@ -611,6 +653,20 @@ def test_a_pause_needs_no_reason(cli: Cli, env: Mapping[str, str], desk: Desk) -
     assert desk.do(desk.queue.workers.beat(desk.worker("ann"), {})).rest[1].startswith("paused by ")
 
 
+def test_a_pause_tells_what_it_replaces(cli: Cli, env: Mapping[str, str], desk: Desk) -> None:
+    first = cli("queue", "pause", "--reason", "new fees", env=env)
+    second = cli("queue", "pause", "--for", "10m", env=env)
+    stats = cli("queue", "stats", env=env).stdout.splitlines()
+
+    assert first.stdout.endswith("until autometa queue resume: new fees\n")
+    assert first.stderr == ""
+    assert "this replaces the pause by " in second.stderr
+    assert "until autometa queue resume: new fees" in second.stderr
+    assert stats[-1].startswith("paused")
+    assert "by " in stats[-1]
+    assert stats[-2].startswith("halted")
+
+
 def test_a_pause_ends_by_itself(cli: Cli, env: Mapping[str, str], desk: Desk) -> None:
     cli("queue", "pause", "--for", "90s", env=env)
 
@@ -658,6 +714,9 @@ def test_history(cli: Cli, env: Mapping[str, str], desk: Desk) -> None:
     [first] = cli("queue", "history", "--workflow", "1", "--since", "1h", "--json", env=env).json
 
     assert [entry["outcome"] for entry in found] == ["duplicate", "unreadable", "would_fail", "executed"]
+    assert found[0]["text"].startswith('a "now" job of this workflow is open: ')
+    assert "is open: 3!" in cli("queue", "history", env=env).stdout, "by its short name"
+    assert cli("queue", "history", "-w", "99", env=env).stdout == "none that match\n"
     assert (first["state"], first["tx"], first["fee"], first["block"]) == ("settled", "0xtx", "21000", 20)
     assert [entry["outcome"] for entry in cli("queue", "history", "-n", "1", "--json", env=env).json] == [
         "duplicate"

@@ -143,7 +143,7 @@ def test_a_registry_that_is_none(cli: Cli, network: LiveNetwork) -> None:
 @pytest.mark.parametrize(
     ("arguments", "settings", "code", "message"),
     [
-        (["--poll-interval", "0"], {}, 3, "POLL_INTERVAL"),
+        (["--poll-interval", "0"], {}, 2, "--poll-interval is '0'; it must be a number above 0"),
         (["--poll-interval", "soon"], {}, 2, "--poll-interval"),
         (["--once", "now"], {}, 2, "unexpected extra argument"),
         (["--once"], {"NETWORK": "moonbeam"}, 3, "REGISTRY_ADDRESS, ACTIONEXECUTOR_ADDRESS are not set"),

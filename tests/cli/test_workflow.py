@@ -42,6 +42,14 @@ def test_an_empty_registry_is_an_empty_list(cli: Cli, network: LiveNetwork) -> N
 
     assert (as_json.code, as_json.json, as_json.stderr) == (0, [], "")
     assert (as_text.code, as_text.stdout, as_text.stderr) == (0, "no workflows\n", "")
+    assert cli("workflow", "list", "--paused", env=keyless(network)).stdout == "none that match\n"
+
+
+def test_list_of_the_active_that_are_paused(cli: Cli) -> None:
+    result = cli("workflow", "list", "--active", "--paused")
+
+    assert (result.code, result.stdout) == (2, "")
+    assert "--active and --paused exclude each other" in result.stderr
 
 
 def test_list_shows_each_in_words(cli: Cli, network: LiveNetwork) -> None:

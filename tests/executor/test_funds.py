@@ -29,7 +29,7 @@ def test_two_that_fit_alone_do_not_fit_together() -> None:
         short = await funds.reserve("b", _out_of(6), now)
         assert short is not None
         assert short.ours, "it is there, only on its way out"
-        assert "6 of it on its way out; needed: 6" in short.text
+        assert short.text.endswith("6 wei of it on its way out; needed: 6 wei")
         assert await funds.reserve("c", _out_of(4), now) is None
         funds.free("a")
         assert await funds.reserve("b", _out_of(6), now) is None
@@ -39,9 +39,14 @@ def test_two_that_fit_alone_do_not_fit_together() -> None:
 
 def test_what_is_not_there_at_all_is_not_ours() -> None:
     async def scenario() -> None:
-        short = await Funds(ESCROW, EXECUTOR).reserve("a", _out_of(11), head(executor_balance=10))
+        short = await Funds(ESCROW, EXECUTOR, "DEV").reserve("a", _out_of(11), head(executor_balance=10**17))
+        assert short is None
+        short = await Funds(ESCROW, EXECUTOR, "DEV").reserve(
+            "a", _out_of(5 * 10**18), head(executor_balance=10**17)
+        )
         assert short is not None
         assert not short.ours
+        assert short.text == "the executor contract's balance is 0.1 DEV; needed: 5 DEV"
 
     asyncio.run(scenario())
 
