@@ -22,7 +22,7 @@ from autometa_cli.chain.encodings import (
 )
 from autometa_cli.chain.networks import checksum
 from autometa_cli.chain.tokens import Token
-from autometa_cli.times import relative, utc
+from autometa_cli.times import LAST_SECOND, relative, utc
 from autometa_cli.units import duration, from_wei
 
 ACTION_KINDS = {NativeTransfer: "native", TokenTransfer: "token", ContractCall: "call"}
@@ -80,6 +80,8 @@ def time_in_words(seconds: int, now: int) -> str:
     date = utc(seconds)
     if date is None:
         return f"{seconds} (after the year 9999)"
+    if seconds == LAST_SECOND:
+        return "never"
     return f"{date} ({relative(seconds, now)})"
 
 

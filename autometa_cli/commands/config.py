@@ -169,7 +169,8 @@ def _keys(settings: Settings) -> list[dict[str, Any]]:
         variable = source.variables[0] if source.variables else f"{source.name}_PRIVATE_KEY"
         try:
             if not source.variables and not source.incomplete:
-                found.append(finding("note", "not set", variable))
+                missing = "not set; a worker needs it, or another of its forms"
+                found.append(finding("note", missing if source.name == "WORKER" else "not set", variable))
                 continue
             address = source.load(chain_id=settings.chain_id).address
             found.append(finding("ok", f"the key of {address}", variable))

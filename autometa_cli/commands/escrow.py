@@ -24,7 +24,7 @@ from autometa_cli.commands.sending import (
     transaction_document,
     transaction_rows,
 )
-from autometa_cli.errors import UsageProblem
+from autometa_cli.errors import ConfigError, UsageProblem
 from autometa_cli.units import from_wei
 
 if TYPE_CHECKING:
@@ -63,11 +63,14 @@ def balance(
 
     settings = state.settings
     escrow = Escrow(contract_address(state, CONTRACT))
-    holder = (
-        parse_address(owner, "ADDRESS")
-        if owner is not None
-        else settings.owner_key().load(chain_id=settings.chain_id).address
-    )
+    if owner is not None:
+        holder = parse_address(owner, "ADDRESS")
+    else:
+        try:
+            holder = settings.owner_key().load(chain_id=settings.chain_id).address
+        except ConfigError as error:
+            hint = f"{error.hint}, or " if error.hint else ""
+            raise ConfigError(error.message, f"{hint}name whose: autometa escrow balance ADDRESS") from None
 
     async def read() -> tuple[int, int]:
         async with Rpc.of(settings) as rpc:

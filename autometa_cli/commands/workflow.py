@@ -17,7 +17,7 @@ from autometa_cli.commands.context import (
     examples,
 )
 from autometa_cli.commands.sending import contract_address
-from autometa_cli.commands.workflowchange import CONTRACT, change_workflow, own_workflow
+from autometa_cli.commands.workflowchange import CONTRACT, change_workflow, obstacle_of, own_workflow
 from autometa_cli.commands.workflowedit import create, update
 from autometa_cli.commands.workflowoptions import parse_id, parse_start, parse_trigger_type
 from autometa_cli.commands.workflowsimulate import simulate
@@ -27,6 +27,7 @@ from autometa_cli.commands.workflowview import (
     policy_of,
     refusal,
     tokens_of,
+    workers_in_words,
     workflow_document,
     workflow_rows,
 )
@@ -129,15 +130,16 @@ def show(id: IdArgument, as_json: JsonOption = False, env_file: EnvFileOption = 
     number = parse_id(id)
     registry = Registry(contract_address(state, CONTRACT))
 
-    async def read() -> tuple[View, Workflow, int | None, dict[str, Token]]:
+    async def read() -> tuple[View, Workflow, int | None, dict[str, Token], str]:
         async with Rpc.of(settings) as rpc:
             view = await rpc.view()
             workflow = await existing(registry, view, number)
             escrow = Escrow(settings.feeescrow_address) if settings.feeescrow_address else None
             deposit = await escrow.balance(view, workflow.owner) if escrow else None
-            return view, workflow, deposit, dict(await tokens_of(workflow, view))
+            tokens = dict(await tokens_of(workflow, view))
+            return view, workflow, deposit, tokens, await obstacle_of(state, view, workflow)
 
-    view, workflow, deposit, tokens = state.run(read())
+    view, workflow, deposit, tokens, obstacle = state.run(read())
     symbol, now = settings.network.symbol, view.block.timestamp
     refused = refusal(state, workflow.owner, workflow.action_data)
     judged = policy_of(state) is not None
@@ -145,17 +147,13 @@ def show(id: IdArgument, as_json: JsonOption = False, env_file: EnvFileOption = 
         "escrow_balance": None if deposit is None else str(deposit),
         "refusal": {"reason": refused.reason, "text": refused.text} if refused else None,
         "judged": judged,
+        "obstacle": obstacle or None,
         "chain_id": settings.chain_id,
         "block": view.block.number,
     }
     rows = workflow_rows(workflow, now, symbol, tokens)
     rows.append(("escrow", deposit_in_words(deposit, workflow.gas_budget, symbol)))
-    if refused is not None:
-        rows.append(("workers", f"never execute it: {refused.text} ({refused.reason})"))
-    else:
-        rows.append(
-            ("workers", "may execute it" if judged else "cannot be told: a contract's address is not set")
-        )
+    rows.append(("workers", workers_in_words(refused, obstacle, judged=judged)))
     state.console.result(document, lambda: state.console.fields(rows))
 
 
@@ -267,9 +265,12 @@ def delete(
     state = begin(as_json, env_file)
     number = parse_id(id)
     if not dry_run:
-        workflow = own_workflow(state, number)
-        what = workflow_document(workflow, 0, state.settings.network.symbol)["action"]["text"]
-        if not state.console.confirm(f"Delete workflow {number} ({what}) for good?", yes=yes):
+        workflow, tokens = own_workflow(state, number)
+        network = state.settings.network
+        what = workflow_document(workflow, 0, network.symbol, tokens)["action"]["text"]
+        if not state.console.confirm(
+            f"Delete workflow {number} on {network.title} ({what}) for good?", yes=yes
+        ):
             raise AutometaError("nothing was changed")
 
     async def act(owner: Owner, view: View) -> Done:

@@ -19,6 +19,7 @@ from autometa_cli.commands.workflowview import (
     workflow_document,
     workflow_rows,
 )
+from autometa_cli.errors import AutometaError
 from autometa_cli.units import from_wei
 
 if TYPE_CHECKING:
@@ -83,23 +84,24 @@ def change_workflow(state: State, act: Act, *, dry_run: bool, said: str, unchang
     return done
 
 
-def own_workflow(state: State, id: int) -> Workflow:
-    """A workflow of OWNER_PRIVATE_KEY's account, as it is now. Raises as `Owner.mine`."""
+def own_workflow(state: State, id: int) -> tuple[Workflow, dict[str, Token]]:
+    """A workflow of OWNER_PRIVATE_KEY's account, as it is now, and what its tokens say. Raises as `Owner.mine`."""
     from autometa_cli.chain.contracts import Registry
     from autometa_cli.chain.workflows import Owner
 
     registry = Registry(contract_address(state, CONTRACT))
     signer = state.settings.owner_key().load(chain_id=state.settings.chain_id)
 
-    async def read() -> Workflow:
+    async def read() -> tuple[Workflow, dict[str, Token]]:
         async with account_of(state, signer) as account:
-            return await Owner(account, registry).mine(id)
+            workflow = await Owner(account, registry).mine(id)
+            return workflow, dict(await tokens_of(workflow, await account.rpc.view()))
 
     return state.run(read())
 
 
-def price_gap(state: State, draft: Draft) -> str:
-    """Why this configuration can never tell the price that a draft's trigger, which is readable, waits for, or ""."""
+def price_gap(state: State, draft: Draft | Workflow) -> str:
+    """Why this configuration can never tell the price that a trigger, which is readable, waits for, or ""."""
     from autometa_cli.chain.encodings import PriceTrigger, decode_trigger
     from autometa_cli.scheduling.prices import PriceBook
 
@@ -107,11 +109,45 @@ def price_gap(state: State, draft: Draft) -> str:
     return PriceBook.of(state.settings).gap(trigger.symbol) if isinstance(trigger, PriceTrigger) else ""
 
 
-async def warn_of_trouble(state: State, view: View, owner: str, draft: Draft) -> None:
-    """Warns where a workflow as drafted would not be executed, or not now. Raises RpcUnreachable."""
+async def obstacle_of(state: State, view: View, workflow: Workflow) -> str:
+    """What keeps workers with this configuration from executing a workflow as things are, or "".
+
+    Raises RpcUnreachable.
+    """
+    from autometa_cli.chain.actions import native_value
+    from autometa_cli.chain.encodings import BadEncoding, decode_action
+
+    if not workflow.active:
+        return "it is paused"
+    try:
+        gap = price_gap(state, workflow)
+        value = native_value(decode_action(workflow.action_data))
+    except BadEncoding:
+        return "its trigger or its action cannot be read"
+    executor = state.settings.actionexecutor_address
+    if gap or not executor or not value:
+        return gap
+    held, symbol = await view.balance(executor), state.settings.network.symbol
+    if held >= value:
+        return ""
+    return f"the executor contract has {from_wei(held)} {symbol}, it pays {from_wei(value)} {symbol}"
+
+
+async def warn_of_trouble(state: State, view: View, owner: str, draft: Draft, *, sure: bool) -> None:
+    """Warns where a workflow as drafted would not be executed, or not now.
+
+    Args:
+        sure: a trigger that nobody understands is not asked about.
+
+    Raises:
+        RpcUnreachable: the endpoint failed.
+        UsageProblem: there is something to ask, and nobody to answer.
+        AutometaError: the answer was no.
+    """
     from autometa_cli.chain.encodings import (
         BadEncoding,
         ContractCall,
+        NativeTransfer,
         TokenTransfer,
         decode_action,
         decode_trigger,
@@ -127,6 +163,8 @@ async def warn_of_trouble(state: State, view: View, owner: str, draft: Draft) ->
         decode_trigger(draft.trigger_type, draft.trigger_data)
     except BadEncoding as fault:
         warn(f"no scheduler understands this trigger: {fault.message}")
+        if not state.console.confirm("It would never run. Send it all the same?", yes=sure):
+            raise AutometaError("nothing was sent") from None
     else:
         gap = price_gap(state, draft)
         if gap:
@@ -137,6 +175,8 @@ async def warn_of_trouble(state: State, view: View, owner: str, draft: Draft) ->
     called = None
     try:
         action = decode_action(draft.action_data)
+        if isinstance(action, NativeTransfer | TokenTransfer) and not action.amount:
+            warn("this action transfers nothing: its amount is 0")
         if isinstance(action, TokenTransfer):
             called = action.token
         elif isinstance(action, ContractCall) and action.call_data:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autometa_cli.commands.context import DryRunOption, EnvFileOption, JsonOption, begin
+from autometa_cli.commands.context import DryRunOption, EnvFileOption, JsonOption, YesOption, begin
 from autometa_cli.commands.sending import parse_amount
 from autometa_cli.commands.workflowchange import change_workflow, warn_of_trouble
 from autometa_cli.commands.workflowoptions import (
@@ -50,6 +50,7 @@ from autometa_cli.commands.workflowtrigger import (
     transfer_trigger,
 )
 from autometa_cli.errors import AutometaError, UsageProblem
+from autometa_cli.times import relative
 
 if TYPE_CHECKING:
     from autometa_cli.chain.view import View
@@ -81,6 +82,7 @@ def create(
     trigger_data: TriggerDataOption = None,
     action_data: ActionDataOption = None,
     dry_run: DryRunOption = False,
+    yes: YesOption = False,
     as_json: JsonOption = False,
     env_file: EnvFileOption = None,
 ) -> None:
@@ -90,7 +92,8 @@ def create(
     it. It runs at --start (else now), and again --every so often; without
     that once. With --price or --on-transfer it waits for that, too. What it
     pays comes out of what the ActionExecutor contract holds. Without
-    --gas-budget its owner is charged nothing.
+    --gas-budget its owner is charged nothing. Asks first where no
+    scheduler would understand --trigger-data.
     """
     state = begin(as_json, env_file)
     wanted = parse_action(
@@ -143,7 +146,9 @@ def create(
             interval=interval,
             gas_budget=budget,
         )
-        await warn_of_trouble(state, view, owner.account.address, draft)
+        await warn_of_trouble(state, view, owner.account.address, draft, sure=yes or dry_run)
+        if start is not None and next_run < now:
+            state.console.warn(f"--start is in the past ({relative(next_run, now)}): it is due at once")
         return await owner.create(draft)
 
     change_workflow(state, act, dry_run=dry_run, said="created")
@@ -166,6 +171,7 @@ def update(
     trigger_data: TriggerDataOption = None,
     action_data: ActionDataOption = None,
     dry_run: DryRunOption = False,
+    yes: YesOption = False,
     as_json: JsonOption = False,
     env_file: EnvFileOption = None,
 ) -> None:
@@ -226,7 +232,8 @@ def update(
                 "next run would be written back, so that it runs again",
                 f"pause it first: autometa workflow pause {number}; or say when it is to run next: --start",
             )
-        await warn_of_trouble(state, view, owner.account.address, new)
+        sure = yes or dry_run or given is None
+        await warn_of_trouble(state, view, owner.account.address, new, sure=sure)
         return await owner.update(workflow, new)
 
     change_workflow(

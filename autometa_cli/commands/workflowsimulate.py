@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from autometa_cli.commands.context import EnvFileOption, JsonOption, begin
 from autometa_cli.commands.workflowoptions import parse_id
-from autometa_cli.commands.workflowview import whole, workflow_document, workflow_rows
+from autometa_cli.commands.workflowview import tokens_of, whole, workflow_document, workflow_rows
 from autometa_cli.errors import ConfigError, ExitCode, RedisUnreachable
 from autometa_cli.units import duration, from_wei
 
 if TYPE_CHECKING:
+    from autometa_cli.chain.tokens import Token
     from autometa_cli.commands.context import State
     from autometa_cli.executor.decision import Go, Refusal
     from autometa_cli.scheduling.rehearsal import Rehearsal
@@ -50,10 +52,10 @@ def simulate(
     address = _address(state, sender)
     from autometa_cli.executor.decision import Go
 
-    found = state.run(_rehearse(state, number, address))
+    found, tokens = state.run(_rehearse(state, number, address))
     executes = isinstance(found.decision, Go)
-    document = _document(state, found, address, executes=executes)
-    state.console.result(document, lambda: state.console.fields(_rows(state, found, document)))
+    document = _document(state, found, address, tokens, executes=executes)
+    state.console.result(document, lambda: state.console.fields(_rows(state, found, document, tokens)))
     if not executes:
         raise typer.Exit(ExitCode.NEGATIVE)
 
@@ -70,7 +72,7 @@ def _address(state: State, given: str | None) -> str:
         raise ConfigError(error.message, "name the worker's address: --as ADDRESS") from None
 
 
-async def _rehearse(state: State, id: int, sender: str) -> Rehearsal:
+async def _rehearse(state: State, id: int, sender: str) -> tuple[Rehearsal, Mapping[str, Token]]:
     from autometa_cli.chain.rpc import Rpc
     from autometa_cli.jobs.connection import redis_errors
     from autometa_cli.jobs.queue import JobQueue
@@ -80,13 +82,16 @@ async def _rehearse(state: State, id: int, sender: str) -> Rehearsal:
     async with Rpc.of(settings) as rpc:
         try:
             async with redis_errors(settings.redis_url), JobQueue.of(settings) as queue:
-                return await rehearse(settings, rpc, id, sender, queue)
+                found = await rehearse(settings, rpc, id, sender, queue)
         except RedisUnreachable as error:
             state.console.warn(f"{error.message}; going by the chain alone")
-        return await rehearse(settings, rpc, id, sender)
+            found = await rehearse(settings, rpc, id, sender)
+        return found, await tokens_of(found.workflow, found.head.view)
 
 
-def _document(state: State, found: Rehearsal, sender: str, *, executes: bool) -> dict[str, Any]:
+def _document(
+    state: State, found: Rehearsal, sender: str, tokens: Mapping[str, Token], *, executes: bool
+) -> dict[str, Any]:
     from autometa_cli.scheduling.price import Price
 
     head, symbol = found.head, state.settings.network.symbol
@@ -110,7 +115,7 @@ def _document(state: State, found: Rehearsal, sender: str, *, executes: bool) ->
             "event": found.event.document() if found.event else None,
         },
         "action": _action(found),
-        "workflow": workflow_document(found.workflow, head.view.block.timestamp, symbol),
+        "workflow": workflow_document(found.workflow, head.view.block.timestamp, symbol, tokens),
         "chain_id": state.settings.chain_id,
         "block": head.number,
     }
@@ -144,12 +149,14 @@ def _action(found: Rehearsal) -> dict[str, Any] | None:
     }
 
 
-def _rows(state: State, found: Rehearsal, document: dict[str, Any]) -> list[tuple[str, Any]]:
+def _rows(
+    state: State, found: Rehearsal, document: dict[str, Any], tokens: Mapping[str, Token]
+) -> list[tuple[str, Any]]:
     from autometa_cli.chain.wording import time_in_words
     from autometa_cli.executor.schedule import NEVER
 
     symbol, now = state.settings.network.symbol, found.head.now
-    rows = workflow_rows(found.workflow, now, symbol)
+    rows = workflow_rows(found.workflow, now, symbol, tokens)
     rows.append(("", ""))
     rows.append(("trigger", found.trigger or "holds"))
     price, event, action = document["trigger"]["price"], found.event, document["action"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from autometa_cli.times import LAST_SECOND
 from autometa_cli.units import from_wei, hex0x
 
 if TYPE_CHECKING:
@@ -73,10 +74,21 @@ def workflow_rows(
 
 
 def state_in_words(workflow: Workflow, now: int) -> str:
-    """`"paused"`, `"due"` or `"waiting"`."""
+    """`"paused"`, `"due"`, `"waiting"`, or `"done"` where it never runs again."""
     if not workflow.active:
         return "paused"
+    if workflow.next_run >= LAST_SECOND:
+        return "done"
     return "due" if workflow.next_run <= now else "waiting"
+
+
+def workers_in_words(refused: Forbidden | None, obstacle: str, *, judged: bool) -> str:
+    """Whether workers would execute it; `obstacle` as of `obstacle_of`."""
+    if refused is not None:
+        return f"never execute it: {refused.text} ({refused.reason})"
+    if obstacle:
+        return f"do not execute it as things are: {obstacle}"
+    return "may execute it" if judged else "cannot be told: a contract's address is not set"
 
 
 def whole(number: int) -> int | str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from autometa_cli.executor.head import Head
     from autometa_cli.executor.simulation import Simulator
     from autometa_cli.jobs.occurrence import Occurrence
-from autometa_cli.units import duration
+from autometa_cli.times import utc
 
 #: An occurrence that is put off for a short while looks again after this many blocks.
 _SOON_BLOCKS = 2
@@ -90,7 +90,8 @@ class Checker:
         if occurrence.now_id is None:
             wait = workflow.next_run - head.now
             if wait > 0:
-                return Refusal("delayed", "not_due", f"due in {duration(wait)}", delay=min(wait, 24 * 3600))
+                when = utc(workflow.next_run) or str(workflow.next_run)
+                return Refusal("delayed", "not_due", f"due at {when}", delay=min(wait, 24 * 3600))
             why_not = await self._triggers.recheck(workflow, head.view, head.final, head.now, event)
             if why_not:
                 return self._not_now(why_not, head, holds)

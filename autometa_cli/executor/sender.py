@@ -147,8 +147,8 @@ class Sender:
         faultpoints.reached(faultpoints.BROADCAST)
         level = logging.INFO if answer.kind in ("accepted", "known") else logging.WARNING
         _log.log(
-            level, "%s: sent %s, nonce %s: %s %s", record.label, attempt.hash, record.nonce,
-            answer.answer_class.value, "" if answer.kind == "accepted" else answer.text,
+            level, "%s: sent %s, nonce %s: %s%s", record.label, attempt.hash, record.nonce,
+            answer.answer_class.value, "" if answer.kind == "accepted" else f" {answer.text}",
         )  # fmt: skip
         note = broadcast_note(answer.answer_class.value, answer.text, answer.endpoint)
         await self._ledger.note(record.key, **{f"answer:{number}": note})

@@ -66,11 +66,11 @@ class Settler:
         level = logging.INFO if verdict == "executed" else logging.WARNING
         _log.log(
             level,
-            "%s: %s in %s, final in block %s %s",
+            "%s: %s in %s, final in block %s%s",
             record.label,
             verdict,
             tx or "?",
             head.final_number,
-            text,
+            f" {text}" if text else "",
         )
         self._watchlist.drop(watched, state, verdict)

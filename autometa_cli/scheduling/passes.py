@@ -66,7 +66,7 @@ class Pass:
             (self.waiting, "waiting for a final block"),
             (len(self.halted), "halted by a dead letter"),
             (self.requeued, "lost from the list and queued again"),
-            (self.promoted, "retries queued"),
+            (self.promoted, "queued for another try"),
         ):
             if count:
                 parts.append(f"{count} {what}")

@@ -50,7 +50,9 @@ def test_balance_of_any_address_needs_no_key(cli: Cli, network: LiveNetwork) -> 
 
     assert result.code == 0
     assert "in the escrow  0 DEV" in result.stdout
-    assert cli("escrow", "balance", env=keyless).code == 3
+    without = cli("escrow", "balance", env=keyless)
+    assert without.code == 3
+    assert "name whose: autometa escrow balance ADDRESS" in without.stderr
 
 
 def test_deposit_is_exact_and_reports_its_transaction(cli: Cli, network: LiveNetwork) -> None:

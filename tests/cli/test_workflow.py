@@ -152,6 +152,36 @@ def test_show_tells_everything(cli: Cli, network: LiveNetwork) -> None:
     assert lines["workers"] == "may execute it"
 
 
+@pytest.mark.parametrize(
+    ("fields", "obstacle"),
+    [
+        ({}, "it pays 1000000 DEV"),
+        ({"action": NativeTransfer(RECIPIENT, 1), "trigger_type": 2}, "no source of prices is configured"),
+    ],
+)
+def test_show_tells_what_stands_in_the_way(
+    cli: Cli, network: LiveNetwork, fields: dict[str, Any], obstacle: str
+) -> None:
+    price = encode_trigger(PriceTrigger("DOT", ">", ETHER)) if "trigger_type" in fields else b""
+    made(
+        network,
+        **{"action": NativeTransfer(RECIPIENT, 10**6 * ETHER), "trigger_data": price, "next_run": 1} | fields,
+    )
+
+    shown = cli("workflow", "show", "1", env=keyless(network)).stdout
+    assert "do not execute it as things are: " in shown
+    assert obstacle in shown
+    assert obstacle in cli("workflow", "show", "1", "--json", env=keyless(network)).json["obstacle"]
+
+
+def test_what_never_runs_again_is_done(cli: Cli, network: LiveNetwork) -> None:
+    made(network, next_run=LAST_SECOND)
+    lines = cli("workflow", "show", "1", env=keyless(network)).stdout.splitlines()
+
+    assert "state       done" in lines
+    assert "next run    never" in lines
+
+
 def test_show_as_json(cli: Cli, network: LiveNetwork) -> None:
     made(network, gas_budget=11 * ETHER)
 

@@ -117,7 +117,7 @@ def test_delete_asks_and_says_what_it_is(
     result = cli("workflow", "delete", "1", env=network.environment(), stdin=answer)
 
     assert result.code == code
-    assert "Delete workflow 1 (pay 0.000000000000000001 DEV to 0x" in result.stderr
+    assert "Delete workflow 1 on local chain (pay 0.000000000000000001 DEV to 0x" in result.stderr
     assert (asyncio.run(network.workflow(1)) is None) is (code == 0)
 
 

@@ -145,11 +145,23 @@ def test_raw_trigger_and_action(cli: Cli, network: LiveNetwork) -> None:
 
 
 def test_trigger_data_that_nobody_understands_is_warned_of(cli: Cli, network: LiveNetwork) -> None:
-    result = create(cli, network, *TRANSFER, "--trigger-type", "3", "--trigger-data", "0x01")
+    alone = create(cli, network, *TRANSFER, "--trigger-type", "3", "--trigger-data", "0x01")
+    result = create(cli, network, *TRANSFER, "--trigger-type", "3", "--trigger-data", "0x01", "--yes")
 
+    assert alone.code == 2
+    assert "add --yes to go ahead" in alone.stdout + alone.stderr
     assert result.code == 0
     assert "no scheduler understands this trigger" in result.stderr
     assert stored(network, 1).trigger_data == b"\x01"
+
+
+def test_a_start_in_the_past_and_an_amount_of_0_are_warned_of(cli: Cli, network: LiveNetwork) -> None:
+    arguments = ("--transfer", TRANSFER[1], "--amount", "0", "--start", "2020-01-01", "--dry-run")
+    result = cli("workflow", "create", *arguments, env=network.environment())
+
+    assert result.code == 0
+    assert "--start is in the past" in result.stderr
+    assert "this action transfers nothing" in result.stderr
 
 
 def test_what_workers_never_execute_is_warned_of(cli: Cli, network: LiveNetwork) -> None:
@@ -243,7 +255,7 @@ def test_update_leaves_the_data_of_other_triggers_alone(cli: Cli, network: LiveN
     assert cli("workflow", "update", "1", "--every", "2h", env=network.environment()).code == 0
     assert stored(network, 1).trigger_data == b"\x01"
 
-    changed = cli("workflow", "update", "1", "--trigger-data", "0x02", env=network.environment())
+    changed = cli("workflow", "update", "1", "--trigger-data", "0x02", "--yes", env=network.environment())
     assert changed.code == 0
     assert stored(network, 1).trigger_data == b"\x02"
 

@@ -75,7 +75,7 @@ def test_events_are_told_at_once(diary: Diary, log: Log) -> None:
     diary.passed(replace(QUIET, due=4, enqueued=2, already=2, promoted=1))
 
     assert log.news()[1:] == [
-        "block 10, 2 active of 3 workflows: 4 due, 2 queued now, 2 on their way, 1 retries queued; "
+        "block 10, 2 active of 3 workflows: 4 due, 2 queued now, 2 on their way, 1 queued for another try; "
         "next due in 1m"
     ]
 
