@@ -79,8 +79,9 @@ def balance(
 ) -> None:
     """Show a balance, and warn when it is low.
 
-    Low is below MIN_WORKER_BALANCE, or below --min, which also turns it
-    into a check: exit code 8 when the answer is no.
+    Low is below MIN_WORKER_BALANCE (of an ADDRESS that is given that is
+    not warned of), or below --min, which also turns it into a check: exit
+    code 8 when the answer is no.
     """
     state = begin(as_json, env_file)
     from autometa_cli.chain.networks import explorer_address, parse_address
@@ -120,7 +121,9 @@ def balance(
             ]
         ),
     )
-    if not enough:
+    if not enough and (
+        account is None or threshold is not None
+    ):  # nobody said that a given one is a worker's
         name = "--min" if threshold is not None else "MIN_WORKER_BALANCE"
         state.console.warn(
             f"{holder} has {from_wei(held)} {network.symbol}, "

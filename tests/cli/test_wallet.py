@@ -138,3 +138,13 @@ def test_a_key_pasted_as_argument_is_not_repeated(cli: Cli) -> None:
         result = cli("wallet", *arguments)
         assert result.code in (2, 3)
         assert KEY[2:10] not in result.stdout + result.stderr
+
+
+def test_an_address_that_is_given_may_be_anybodys(cli: Cli, chain: Mapping[str, str]) -> None:
+    nobody = "0x000000000000000000000000000000000000dEaD"
+    plain = cli("wallet", "balance", nobody, env=chain)
+    asked = cli("wallet", "balance", nobody, "--min", "1000000000", env=chain)
+
+    assert (plain.code, plain.stderr) == (0, "")
+    assert asked.code == 8
+    assert "below --min" in asked.stderr
