@@ -80,7 +80,7 @@ def test_with_an_empty_escrow_it_is_held(network: LiveNetwork) -> None:
 
                 async def short() -> bool:
                     record = await stage.only(nothing)
-                    return record.reason == "escrow_low" and "is 1000;" in record.text
+                    return record.reason == "escrow_low" and "is 0.000000000000001 DEV;" in record.text
 
                 await stage.until(short, "the deposit to be too small", hurry=True)
             assert await stage.executions() == []
