@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 #: Nesting that is still read, together with the frames of the caller. No honest document comes near it.
@@ -22,11 +24,16 @@ def loads(text: str | bytes, **options: Any) -> Any:
         ValueError: it is no JSON.
         RecursionError: it is nested too deeply.
     """
+    return guarded(partial(json.loads, **options), text)
+
+
+def guarded(read: Callable[[Any], Any], text: str | bytes) -> Any:
+    """`read(text)`, whose nesting ends in a RecursionError and not in the end of the process."""
     limit = sys.getrecursionlimit()
     if limit <= DEEPEST:
-        return json.loads(text, **options)
+        return read(text)
     sys.setrecursionlimit(DEEPEST)
     try:
-        return json.loads(text, **options)
+        return read(text)
     finally:
         sys.setrecursionlimit(limit)

@@ -22,7 +22,7 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from autometa_cli.devnet.process import HOST
 from autometa_cli.devnet.server import ValkeyProcess
 from autometa_cli.jobs.queue import JobQueue
-from autometa_cli.jobs.script import source
+from autometa_cli.jobs.together import text
 
 _MANY, _FEW = 5000, 1000
 #: RedisCluster refuses more connections to a node than this.
@@ -68,7 +68,7 @@ async def measure(port: int) -> None:
         ours = await rates(lambda n: queue.scripts.call("note", keys, ["mined_block", n]), _MANY)
         cluster = RedisCluster(startup_nodes=[ClusterNode(HOST, port)], protocol=2)
         try:
-            sha = await cluster.script_load(source("note"))
+            sha = await cluster.script_load(text("note").source)
             run = queue.scripts.run
             theirs = await rates(lambda n: cluster.evalsha(sha, 2, *keys, run, "mined_block", n), _AT_ONCE)
         finally:

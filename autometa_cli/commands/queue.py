@@ -125,7 +125,7 @@ def clear(yes: YesOption = False, as_json: JsonOption = False, env_file: EnvFile
     nothing_to_ask = count == 0 and state.console.interactive
     if not nothing_to_ask and not state.console.confirm(f"Clear {count} pending jobs?", yes=yes):
         raise AutometaError("nothing was changed")
-    from autometa_cli.jobs.queue import CLEARED_KEPT_SECONDS
+    from autometa_cli.jobs.pending import CLEARED_KEPT_SECONDS
 
     stamp, cleared = ask(state, lambda queue: queue.clear())
     until = int(stamp) // 1000 + CLEARED_KEPT_SECONDS

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from autometa_cli.executor.head import Counts, Head, Heads
     from autometa_cli.executor.sender import Sender
     from autometa_cli.executor.tracker import Tracker
-    from autometa_cli.jobs.queue import Claim, JobQueue
+    from autometa_cli.jobs.claim import Claim
+    from autometa_cli.jobs.queue import JobQueue
     from autometa_cli.jobs.record import Record
 
 #: What bind answers while our house is not in order, and how to say it.

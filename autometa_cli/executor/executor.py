@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from autometa_cli.chain.contracts import Workflow
     from autometa_cli.chain.rpc import Rpc
     from autometa_cli.config import Settings
-    from autometa_cli.jobs.queue import Claim, JobQueue
+    from autometa_cli.jobs.claim import Claim
+    from autometa_cli.jobs.queue import JobQueue
     from autometa_cli.jobs.record import Record
     from autometa_cli.secrets import Signer
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from autometa_cli.chain.fees import FeeQuote
     from autometa_cli.executor.head import Counts
     from autometa_cli.executor.proof import Ruling
-    from autometa_cli.jobs.queue import Claim, JobQueue
+    from autometa_cli.jobs.claim import Claim
+    from autometa_cli.jobs.queue import JobQueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class Ledger:
              k.delayed, k.dead, k.queued, k.history, k.events(o.chain, o.executor)],
             [claim.worker, claim.fence, claim.key, claim.envelope, to, reason, text,
              int((_spread(delay) if hold else delay) * 1000), block,
-             claim.element, kept, int(hold), HISTORY_LENGTH, int(gives_back)],
+             claim.element if to == "queued" else b"", kept, int(hold), HISTORY_LENGTH, int(gives_back)],
         )  # fmt: skip
 
     async def settle(

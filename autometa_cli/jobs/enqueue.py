@@ -1,14 +1,16 @@
-"""Once-only enqueue of many occurrences: a hundred in each script."""
+"""Once-only enqueue of occurrences: one, or many with a hundred in each script."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 
+from autometa_cli.jobs.access import Access
+from autometa_cli.jobs.claim import Sighting
 from autometa_cli.jobs.job import with_fields
 from autometa_cli.jobs.occurrence import Occurrence
-from autometa_cli.jobs.queue import JobQueue, Sighting
-from autometa_cli.jobs.script import Answer, Argument
+from autometa_cli.jobs.script import Answer
+from autometa_cli.jobs.together import Argument
 
 #: Occurrences that one script enqueues. Redis serves nobody else meanwhile: one or two milliseconds.
 _MANY = 100
@@ -17,10 +19,56 @@ _MANY = 100
 Wanted = tuple[Occurrence, bytes, str]
 
 
+class OnceOnly(Access):
+    """Putting an occurrence on the list, once."""
+
+    async def enqueue(
+        self,
+        occurrence: Occurrence,
+        raw: bytes,
+        seen: Sighting,
+        leader: str = "",
+        event: tuple[str, str] | None = None,
+    ) -> Answer:
+        """Put one occurrence on the list unless it was ever opened.
+
+        A generation that is closed leads to the next one, where a finalized block shows the same nextRun again.
+
+        Args:
+            leader: token of the lease under which the caller acts (`scheduling.lease`); "" for none.
+            event: the transfer that it is run for, as it waits in Redis, and its name; taken with it.
+
+        Returns:
+            `ok` (queued now, with the record's key), `already` (it is open), `stale` (seen at a block before one that
+            closed it),
+            `unfinal` (it was closed; only a finalized sighting may open it again), `dead` (it is in the
+            dead-letter list and nothing changed since), `gap`, `deposed` (another holds the lease), `spent` (the event
+            is not there any more, or newer), or `recovery`.
+        """
+        k, first = self.keys, occurrence
+        watermark = k.workflow(first.chain, first.executor, first.workflow)
+        generation = 0
+        while True:
+            now = first.at_generation(generation)
+            before = first.at_generation(max(0, generation - 1))
+            element = with_fields(raw, occurrence=now.key)
+            answer = await self.scripts.call(
+                "enqueue",
+                [k.epoch, k.pending, k.occurrence(now.key), k.occurrence(before.key), watermark, k.queued,
+                 k.leader, k.events(now.chain, now.executor)],
+                [now.key, element, seen.block, int(seen.final), now.workflow, str(now.next_run), generation,
+                 seen.digest, leader, *(event or ("", ""))],
+            )  # fmt: skip
+            following = answer.rest[1] if answer.word == "already" else ""
+            if not following:
+                return answer
+            generation = int(following)
+
+
 async def enqueue_many(
-    queue: JobQueue, jobs: Sequence[Wanted], *, block: int, final: bool, leader: str = ""
+    queue: OnceOnly, jobs: Sequence[Wanted], *, block: int, final: bool, leader: str = ""
 ) -> list[Answer]:
-    """`JobQueue.enqueue` for many of one chain and executor that no event waits for; what it says of each.
+    """`OnceOnly.enqueue` for many of one chain and executor that no event waits for; what it says of each.
 
     Args:
         block: at which all were seen.
@@ -45,15 +93,15 @@ async def enqueue_many(
 
 
 async def _enqueue(
-    queue: JobQueue, jobs: Sequence[Wanted], block: int, final: bool, leader: str
+    queue: OnceOnly, jobs: Sequence[Wanted], block: int, final: bool, leader: str
 ) -> list[Answer]:
-    k, first = queue.keys, jobs[0][0]
+    k = queue.keys
     names: list[str] = [k.epoch, k.pending, k.queued, k.leader]
-    arguments: list[Argument] = [leader, block, first.chain, first.executor]
+    arguments: list[Argument] = [leader, block]
     for wanted, raw, digest in jobs:
         key = wanted.key
         names += (k.occurrence(key), k.workflow(wanted.chain, wanted.executor, wanted.workflow))
-        arguments += (key, with_fields(raw, occurrence=key), wanted.workflow, str(wanted.next_run), digest)
+        arguments += (key, with_fields(raw, occurrence=key), str(wanted.next_run), digest)
     whole = await queue.scripts.call("enqueue_many", names, arguments)
     if whole.word not in ("ok", "already"):
         return [Answer(whole.word, whole.seq, ("",))] * len(jobs)

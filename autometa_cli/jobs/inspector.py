@@ -103,7 +103,7 @@ class Inspector:
         )
 
     async def inflight(self, count: int | None = None, offset: int = 0, wanted: Wanted = ANY) -> list[Held]:
-        """What workers hold, worker by worker, the latest claim of each first. What is not claimed yet is wanted
+        """What workers hold, worker by worker, as each took it. What is not claimed yet is wanted
         only where everything is, or where it is a job of that workflow."""
         queue = self._queue
         found: list[Held] = []

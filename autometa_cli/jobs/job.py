@@ -10,6 +10,7 @@ import json
 import re
 import secrets
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from autometa_cli import foreignjson
@@ -110,7 +111,7 @@ def _object(raw: bytes) -> dict[str, Any]:
     if len(raw) > MAX_PAYLOAD_BYTES:
         raise BadJob(f"the payload has {len(raw)} bytes, more than {MAX_PAYLOAD_BYTES}")
     try:
-        value = foreignjson.loads(raw.decode("utf-8"), object_pairs_hook=_no_twins)
+        value = foreignjson.guarded(_DECODER.decode, raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise BadJob(f"the payload is not UTF-8 (byte {error.start})") from None
     except RecursionError:
@@ -124,10 +125,14 @@ def _object(raw: bytes) -> dict[str, Any]:
 
 def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # Two fields of one name mean different things to different readers.
-    names = [name for name, _ in pairs]
-    if len(set(names)) != len(names):
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
         raise ValueError("a field stands twice in one object")
-    return dict(pairs)
+    return fields
+
+
+#: One for all: `json.loads` makes another for each text that it reads with a hook.
+_DECODER = json.JSONDecoder(object_pairs_hook=_no_twins)
 
 
 def _uint(fields: dict[str, Any], name: str, least: int = 0) -> int:
@@ -198,9 +203,13 @@ def job_json(
 
 def with_fields(raw: bytes, **fields: str | bool) -> bytes:
     """A JSON object with fields written in front, its other bytes untouched."""
-    lead = ",".join(f"{json.dumps(name)}:{json.dumps(value)}" for name, value in fields.items())
+    lead = ",".join([f"{_quoted(name)}:{_quoted(value)}" for name, value in fields.items()])
     rest = raw.lstrip()[1:]
-    return b"{" + lead.encode() + (b"," if rest.strip() != b"}" else b"") + rest
+    return b"".join((b"{", lead.encode(), b"," if rest.strip() != b"}" else b"", rest))
+
+
+def _quoted(value: str | bool) -> str:
+    return encode_basestring_ascii(value) if isinstance(value, str) else json.dumps(value)
 
 
 def renamed(raw: bytes, old: str, new: str) -> bytes:

@@ -16,6 +16,8 @@ class Keys:
 
     def __init__(self, queue: str = "workflow_jobs") -> None:
         self.queue = queue
+        self._prefix = f"{{{queue}}}:"
+        self._records = self._prefix + "occurrence:"
         #: LIST of raw jobs, the public contract: pushed at the right, taken from the left.
         self.pending = queue
         self.epoch = self._name("epoch")
@@ -33,7 +35,7 @@ class Keys:
         self.leader = self._name("leader")
 
     def _name(self, suffix: str) -> str:
-        return f"{{{self.queue}}}:{suffix}"
+        return self._prefix + suffix
 
     def inflight(self, worker: str) -> str:
         """LIST of envelopes (and not yet adopted raw elements) that a worker holds."""
@@ -45,11 +47,11 @@ class Keys:
 
     def occurrence(self, key: str) -> str:
         """HASH, the ledger record of one occurrence, "now" job, self-transfer or unreadable element."""
-        return self._name(f"occurrence:{key}")
+        return self._records + key
 
     def workflow(self, chain: int, executor: str, workflow: int) -> str:
         """HASH open, last, gen, block, now_open (a blank behind each key): mutex and watermark of a workflow."""
-        return self._name(f"workflow:{chain}:{executor.lower()}:{workflow}")
+        return f"{self._prefix}workflow:{chain}:{executor.lower()}:{workflow}"
 
     def workflow_of(self, key: str) -> str:
         """The HASH of the workflow that a record key names; a name that nothing is stored under where it names none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class Occurrence:
         next_run: the `nextRun` (Unix seconds) that makes it due.
         generation: grows when a finalized block shows the same `nextRun` again after it was closed.
         now_id: the id of a "now" job; such a job has no place in the schedule.
+        key: the record's name, part of its Redis key.
     """
 
     chain: int
@@ -24,17 +25,16 @@ class Occurrence:
     next_run: int
     generation: int = 0
     now_id: str | None = None
+    key: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        tail = f"now:{self.now_id}" if self.now_id else f"{self.next_run}:{self.generation}"
+        object.__setattr__(self, "key", f"{self.chain}:{self.executor}:{self.workflow}:{tail}")
 
     @property
     def kind(self) -> str:
         """`now` or `due`."""
         return "due" if self.now_id is None else "now"
-
-    @property
-    def key(self) -> str:
-        """The record's name, part of its Redis key."""
-        tail = f"now:{self.now_id}" if self.now_id else f"{self.next_run}:{self.generation}"
-        return f"{self.chain}:{self.executor}:{self.workflow}:{tail}"
 
     def at_generation(self, generation: int) -> Occurrence:
         """The same due time, opened again."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from autometa_cli import foreignjson
+from autometa_cli.jobs.access import Access
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +47,31 @@ def read_pause(stored: bytes, until: int | None = None) -> Pause:
     if not (isinstance(reason, str) and isinstance(by, str) and isinstance(since, int)):
         return Pause(text, "", 0, until)
     return Pause(reason, by, since, until)
+
+
+class Pauses(Access):
+    """Pausing a queue, and asking whether it is."""
+
+    async def pause(self, reason: str, by: str, seconds: int | None = None) -> Pause:
+        """Let nobody claim, for so long or until `resume`. Workers hear of it with their next beat."""
+        pause = Pause(reason, by, await self.clock(), None)
+        await self.redis.set(self.keys.paused, pause.stored(), ex=seconds)
+        return pause if seconds is None else replace(pause, until=pause.since + seconds)
+
+    async def resume(self) -> Pause | None:
+        """End a pause; what it was, None where there was none."""
+        pause = await self.pausing()
+        return pause if await self.redis.delete(self.keys.paused) else None
+
+    async def pausing(self) -> Pause | None:
+        """The pause that is on."""
+        value = await self.redis.get(self.keys.paused)
+        if value is None:
+            return None
+        left = await self.redis.pttl(self.keys.paused)
+        return read_pause(value, await self.clock() + -(-left // 1000) if left > 0 else None)
+
+    async def paused(self) -> str:
+        """Why nobody claims, or ""."""
+        pause = await self.pausing()
+        return pause.text if pause else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from autometa_cli import foreignjson
 from autometa_cli.jobs.job import BadJob, Job, envelope, parse_job
@@ -133,19 +133,19 @@ def read_record(key: str, fields: Mapping[bytes, bytes]) -> Record | None:
         return fields.get(name.encode(), b"").decode("utf-8", "replace")
 
     def number(name: str) -> int:
-        value = text(name)
-        return int(value) if value.isascii() and value.isdigit() and len(value) <= 78 else 0
+        return _number(text(name))
 
+    said = _said(key)
     return Record(
         key=key,
-        kind=text("kind"),
+        kind=text("kind") or said.kind,
         state=text("st"),
-        chain=number("chain"),
-        executor=text("executor"),
-        workflow=number("workflow"),
-        next_run=number("nextRun"),
-        generation=number("gen"),
-        id=text("id"),
+        chain=number("chain") or said.chain,
+        executor=text("executor") or said.executor,
+        workflow=number("workflow") or said.workflow,
+        next_run=number("nextRun") or said.next_run,
+        generation=number("gen") or said.generation,
+        id=text("id") or key,
         job=fields.get(b"job", b""),
         holder=text("holder"),
         fence=text("fence"),
@@ -189,6 +189,31 @@ def read_record(key: str, fields: Mapping[bytes, bytes]) -> Record | None:
             if nonce.isascii() and nonce.isdigit() and len(nonce) <= 78
         ),
     )
+
+
+class _Said(NamedTuple):
+    """What a record's key says of it, so that the record need not."""
+
+    kind: str
+    chain: int = 0
+    executor: str = ""
+    workflow: int = 0
+    next_run: int = 0
+    generation: int = 0
+
+
+def _said(key: str) -> _Said:
+    parts = key.split(":")
+    if len(parts) != 5 or not (_number(parts[0]) and _number(parts[2])):
+        return _Said("noop" if parts[0] == "noop" else "raw")
+    chain, executor, workflow, when, last = parts
+    if when == "now":
+        return _Said("now", int(chain), executor, int(workflow))
+    return _Said("due", int(chain), executor, int(workflow), _number(when), _number(last))
+
+
+def _number(value: str) -> int:
+    return int(value) if value.isascii() and value.isdigit() and len(value) <= 78 else 0
 
 
 def fees_json(max_fee: int, priority_fee: int) -> bytes:

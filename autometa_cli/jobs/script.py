@@ -1,49 +1,35 @@
-"""Runs the Lua scripts of `scripts/`: calls made in the same turn of the event loop travel in one pipeline."""
+"""Runs the Lua scripts of `scripts/`: calls made in the same turn of the event loop travel in one pipeline.
+
+Those of one script that have most of their keys and arguments in common even travel as one call (`jobs.together`).
+"""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
-from functools import cache
-from importlib import resources
 from typing import Any, NamedTuple
 
 import redis.exceptions as rex
 
 from autometa_cli.jobs.connection import Client, RunChanged
-
-Argument = str | bytes | int
+from autometa_cli.jobs.together import Argument, Bundle, Call, Future, bundles
 
 #: Scripts that deal with a ledger that went back; to all others that comes as a surprise.
 _MENDING = ("epoch", "renew", "recovery_")
 
 #: Scripts in one pipeline. More only makes each round trip longer.
-_PIPELINE = 200
-
-
-#: Script (None: a plain command), arguments, and whom to tell.
-_Waiting = tuple[str | None, list[Any], "asyncio.Future[Any]"]
+_PIPELINE = 100
+#: Pipelines on their way at a time: the server works on one while the next is put together.
+_PIPELINES = 2
 
 
 class Answer(NamedTuple):
-    """What a script said: a word, the ledger's sequence number after it, and the rest as texts."""
+    """What a script said: a word, the ledger's sequence number after it, and the rest as texts, and byte for byte."""
 
     word: str
     seq: int
     rest: tuple[str, ...]
-
-
-@cache
-def source(name: str) -> bytes:
-    """A script with the prelude in front."""
-    folder = resources.files("autometa_cli.jobs") / "scripts"
-    return (folder / "prelude.lua").read_bytes() + (folder / f"{name}.lua").read_bytes()
-
-
-@cache
-def _sha(name: str) -> str:
-    return hashlib.sha1(source(name), usedforsecurity=False).hexdigest()
+    exact: Sequence[bytes] = ()
 
 
 class Scripts:
@@ -60,8 +46,8 @@ class Scripts:
 
     def __init__(self, redis: Client) -> None:
         self._redis = redis
-        self._waiting: list[_Waiting] = []
-        self._flush: asyncio.Task[None] | None = None
+        self._waiting: list[Call] = []
+        self._sending: set[asyncio.Task[None]] = set()
         self.run = ""
         self.seen = 0
         self.recovered: int | None = None
@@ -74,10 +60,10 @@ class Scripts:
             RunChanged: the ledger's sequence number went back, though the connection is the same.
         """
         before = self.seen
-        raw = await self._put(name, [len(keys), *keys, self.run, *args])
-        answer = Answer(
-            raw[0].decode(), int(raw[1]), tuple(part.decode("utf-8", "replace") for part in raw[2:])
-        )
+        raw = await self._put(name, keys, (self.run, *args))
+        exact = raw[2:]
+        rest = tuple([part.decode("utf-8", "replace") for part in exact])
+        answer = Answer(raw[0].decode(), int(raw[1]), rest, exact)
         if answer.seq < before and answer.word != "recovery" and not name.startswith(_MENDING):
             raise RunChanged(f"the ledger went back from {before} to {answer.seq}")
         self.seen = max(self.seen, answer.seq)
@@ -85,13 +71,15 @@ class Scripts:
 
     async def command(self, *command: Argument) -> Any:
         """A plain Redis command, in the same pipeline. Raises redis.exceptions.RedisError."""
-        return await self._put(None, list(command))
+        return await self._put(None, (), command)
 
-    async def _put(self, script: str | None, arguments: list[Any]) -> Any:
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((script, arguments, future))
-        if self._flush is None or self._flush.done():
-            self._flush = asyncio.create_task(self._send())
+    async def _put(self, script: str | None, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        future: Future = asyncio.get_running_loop().create_future()
+        self._waiting.append(Call(script, keys, arguments, future))
+        if len(self._sending) < _PIPELINES:
+            task = asyncio.create_task(self._send())
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
         return await future
 
     async def _send(self) -> None:
@@ -101,46 +89,43 @@ class Scripts:
             try:
                 await self._run(batch)
             except asyncio.CancelledError:
-                for _, _, future in batch + self._waiting:
-                    future.cancel()
+                for call in batch + self._waiting:
+                    call.future.cancel()
                 self._waiting = []
                 raise
             except Exception as error:
-                for _, _, future in batch:
-                    if not future.done():
-                        future.set_exception(error)
+                for call in batch:
+                    call.fail(error)
 
-    async def _run(self, batch: list[_Waiting]) -> None:
-        replies = await self._pipeline(batch, known=True)
-        missing = []
-        for item, reply in zip(batch, replies, strict=True):
-            if isinstance(reply, rex.NoScriptError):
-                missing.append(item)
-            else:
-                _give(item[2], reply)
+    async def _run(self, batch: list[Call]) -> None:
+        waiting = list(bundles(batch))
+        replies = await self._pipeline(waiting, known=True)
+        missing = [
+            bundle for bundle, reply in zip(waiting, replies, strict=True) if not _known(bundle, reply)
+        ]
         if missing:
-            for item, reply in zip(missing, await self._pipeline(missing, known=False), strict=True):
-                _give(item[2], reply)
+            for bundle, reply in zip(missing, await self._pipeline(missing, known=False), strict=True):
+                bundle.give(reply)
 
-    async def _pipeline(self, batch: list[_Waiting], *, known: bool) -> list[Any]:
+    async def _pipeline(self, waiting: Sequence[Bundle], *, known: bool) -> list[Any]:
         """Send them together; a script that the server does not know is sent in full the first time."""
         pipe = self._redis.pipeline(transaction=False)
         loaded: set[str] = set()
-        for name, arguments, _ in batch:
-            if name is None:
-                pipe.execute_command(*arguments)
-            elif known or name in loaded:
-                pipe.execute_command("EVALSHA", _sha(name), *arguments)
+        for bundle in waiting:
+            script = bundle.script
+            if script is None:
+                pipe.execute_command(*bundle.arguments)
+            elif known or script.sha in loaded:
+                pipe.execute_command("EVALSHA", script.sha, *bundle.arguments)
             else:
-                pipe.execute_command("EVAL", source(name), *arguments)
-                loaded.add(name)
+                pipe.execute_command("EVAL", script.source, *bundle.arguments)
+                loaded.add(script.sha)
         return list(await pipe.execute(raise_on_error=False))
 
 
-def _give(future: asyncio.Future[Any], reply: Any) -> None:
-    if future.done():
-        return
-    if isinstance(reply, Exception):
-        future.set_exception(reply)
-    else:
-        future.set_result(reply)
+def _known(bundle: Bundle, reply: Any) -> bool:
+    """False where the server does not have the script; else the answers are handed out."""
+    if isinstance(reply, rex.NoScriptError):
+        return False
+    bundle.give(reply)
+    return True

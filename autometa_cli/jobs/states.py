@@ -111,7 +111,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         ("", "queued"), "adopt", ("claimed",),
         'caller alive; the element is in its list; not behind `seen` nor `block`; no other "now" job open (or `force`)',
-        "element becomes an envelope; fence + 1; holder; `checking`",
+        "element becomes an envelope; fence + 1; holder",
     ),
     Row(
         ("",), "adopt", ("dead",),

@@ -13,7 +13,8 @@ from autometa_cli.jobs.job import BadJob, open_envelope, parse_job
 from autometa_cli.jobs.keys import Keys
 from autometa_cli.jobs.pause import read_pause
 from autometa_cli.jobs.retention import HISTORY_LENGTH
-from autometa_cli.jobs.script import Answer, Argument, Scripts
+from autometa_cli.jobs.script import Answer, Scripts
+from autometa_cli.jobs.together import Argument
 
 #: Seconds between beats, and how old the last one may be before a reaper buries the worker.
 BEAT_SECONDS = 2.0
@@ -114,7 +115,9 @@ class Workers:
             if not member.buried:
                 await self._reap(member.id, None, dead_after)
             suspects = 0
-            for element in _newest_first(elements):
+            for element in reversed(
+                elements
+            ):  # each to the head of the queue: they stand there in their old order
                 answer = await self._reap(member.id, element, dead_after, apart=suspects + 1)
                 if answer.word == "alive":
                     break
@@ -150,15 +153,6 @@ def element_for_list(id: str, key: str, raw: bytes) -> bytes:
         return parse_job(raw).for_list(id, key) if key else raw
     except BadJob:
         return raw
-
-
-def _newest_first(elements: list[bytes]) -> list[bytes]:
-    """An in-flight list as it must be pushed to the head of the queue, one by one, to stand there in its old order.
-
-    Envelopes stand at its head, the latest claim first; raw elements behind them, the first taken first.
-    """
-    raws = [element for element in elements if open_envelope(element) is None]
-    return raws[::-1] + [element for element in elements if open_envelope(element) is not None]
 
 
 def _flat(fields: Mapping[str, str]) -> list[str]:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from autometa_cli.executor.wanted import digest
+from autometa_cli.jobs.claim import Sighting
 from autometa_cli.jobs.epoch import LedgerInDoubt
 from autometa_cli.jobs.job import job_json
 from autometa_cli.jobs.occurrence import Occurrence
-from autometa_cli.jobs.queue import Sighting
 
 if TYPE_CHECKING:
     from autometa_cli.chain.contracts import Workflow

@@ -13,9 +13,10 @@ from autometa_cli.executor import faultpoints
 from autometa_cli.executor.decision import Lost, Refusal
 from autometa_cli.executor.ledger import Hold
 from autometa_cli.executor.wanted import contradiction, digest, unwanted
+from autometa_cli.jobs.claim import Claim, Sighting
 from autometa_cli.jobs.job import BadJob, Job, open_envelope, parse_job
 from autometa_cli.jobs.occurrence import Occurrence, label
-from autometa_cli.jobs.queue import Claim, JobQueue, Sighting
+from autometa_cli.jobs.queue import JobQueue
 from autometa_cli.jobs.record import CLOSED_STATES, SIGNED_STATES
 from autometa_cli.jobs.workers import element_for_list
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from autometa_cli.executor.head import Counts
+from autometa_cli.jobs.claim import Claim, Sighting
 from autometa_cli.jobs.job import parse_job
 from autometa_cli.jobs.occurrence import Occurrence
-from autometa_cli.jobs.queue import Claim, Sighting
 from tests.executor.bench import ME, Bench, bench, go, hold_of
 from tests.executor.fakes import CHAIN, EXECUTOR, FEES
 from tests.executor.test_tracker import FINAL_ONE, OPEN, _at, _receipt

@@ -9,10 +9,11 @@ import pytest
 import redis
 
 from autometa_cli.devnet.server import ValkeyProcess
+from autometa_cli.jobs.claim import Claim, Sighting
 from autometa_cli.jobs.epoch import LedgerInDoubt
 from autometa_cli.jobs.job import parse_job
 from autometa_cli.jobs.occurrence import Occurrence
-from autometa_cli.jobs.queue import Claim, JobQueue, Sighting
+from autometa_cli.jobs.queue import JobQueue
 
 RAW = b'{"workflowId":1,"nextRun":100}'
 SEEN = Sighting(10, True, "d")

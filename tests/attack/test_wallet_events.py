@@ -8,8 +8,8 @@ from typing import Any
 from autometa_cli.chain.contracts import Registry
 from autometa_cli.executor.decision import WhyNot
 from autometa_cli.executor.wanted import digest
+from autometa_cli.jobs.claim import Sighting
 from autometa_cli.jobs.job import job_json
-from autometa_cli.jobs.queue import Sighting
 from tests.network import LiveNetwork
 from tests.working.stage import staged
 

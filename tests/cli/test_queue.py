@@ -16,7 +16,7 @@ import pytest
 import redis
 
 from autometa_cli.devnet.server import ValkeyProcess
-from autometa_cli.jobs.queue import Claim
+from autometa_cli.jobs.claim import Claim
 from tests.jobs.desk import CHAIN, EXECUTOR, OWNER, Desk
 from tests.network import LiveNetwork
 from tests.runner import Cli, Result
@@ -473,13 +473,13 @@ def test_inflight(cli: Cli, env: Mapping[str, str], busy: Desk) -> None:
     found = cli("queue", "inflight", "--json", env=env).json
     shown = cli("queue", "inflight", env=env).stdout.splitlines()
 
-    assert [one["record"] and one["record"]["label"] for one in found] == ["2@100", "3@100", None]
+    assert [one["record"] and one["record"]["label"] for one in found] == ["3@100", "2@100", None]
     assert [one["worker"] for one in found] == ["ann"] * 3
-    assert (found[0]["record"]["state"], found[0]["record"]["nonce"]) == ("bound", 1)
-    assert (found[1]["record"]["state"], found[1]["record"]["tx"]) == ("signed", "0xhash")
+    assert (found[0]["record"]["state"], found[0]["record"]["tx"]) == ("signed", "0xhash")
+    assert (found[1]["record"]["state"], found[1]["record"]["nonce"]) == ("bound", 1)
     assert json.loads(found[2]["raw"])["workflowId"] == 1  # taken, not looked at yet
-    assert shown[1].split() == ["ann", "2@100", "bound", "1", "-"]
-    assert shown[2].split() == ["ann", "3@100", "signed", "0", "0xhash"]
+    assert shown[1].split() == ["ann", "3@100", "signed", "0", "0xhash"]
+    assert shown[2].split() == ["ann", "2@100", "bound", "1", "-"]
 
 
 def test_inflight_of_a_worker_that_is_gone(cli: Cli, env: Mapping[str, str], desk: Desk) -> None:

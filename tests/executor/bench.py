@@ -17,9 +17,10 @@ from autometa_cli.executor.head import Counts
 from autometa_cli.executor.ledger import Hold, Ledger
 from autometa_cli.executor.sender import Sender
 from autometa_cli.executor.tracker import Tracker
+from autometa_cli.jobs.claim import Claim, Sighting
 from autometa_cli.jobs.job import parse_job
 from autometa_cli.jobs.occurrence import Occurrence
-from autometa_cli.jobs.queue import Claim, JobQueue, Sighting
+from autometa_cli.jobs.queue import JobQueue
 from autometa_cli.jobs.record import Record
 from tests.executor.fakes import CHAIN, EXECUTOR, FEES, KEY, FakeRpc
 

@@ -15,9 +15,9 @@ from autometa_cli.chain.contracts import Workflow
 from autometa_cli.errors import ConfigError
 from autometa_cli.executor.decision import Lost, Refusal
 from autometa_cli.executor.executor import EVMExecutor
+from autometa_cli.jobs.claim import Claim, Sighting
 from autometa_cli.jobs.job import Job, parse_job
 from autometa_cli.jobs.occurrence import Occurrence
-from autometa_cli.jobs.queue import Claim, Sighting
 from autometa_cli.scheduling.triggers import Triggers
 from tests.network import LiveNetwork
 

@@ -15,9 +15,10 @@ from autometa_cli.chain.blocks import Log
 from autometa_cli.chain.contracts import Registry, executed
 from autometa_cli.devnet.server import ValkeyProcess
 from autometa_cli.executor.wanted import digest
+from autometa_cli.jobs.claim import Sighting
 from autometa_cli.jobs.job import job_json
 from autometa_cli.jobs.occurrence import Occurrence
-from autometa_cli.jobs.queue import JobQueue, Sighting
+from autometa_cli.jobs.queue import JobQueue
 from autometa_cli.scheduling.triggers import Triggers
 from autometa_cli.worker import JobWorker
 from tests.loss import forgetful, roll_back

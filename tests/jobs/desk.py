@@ -16,14 +16,16 @@ from autometa_cli.chain.fees import FeeQuote
 from autometa_cli.executor.head import Counts
 from autometa_cli.executor.ledger import Hold, Ledger
 from autometa_cli.executor.requests import Wish, ask
+from autometa_cli.jobs.claim import Claim, Sighting
 from autometa_cli.jobs.deadletters import DeadLetters
 from autometa_cli.jobs.inspector import Inspector
 from autometa_cli.jobs.job import parse_job
 from autometa_cli.jobs.occurrence import Occurrence
-from autometa_cli.jobs.queue import Claim, JobQueue, Sighting
+from autometa_cli.jobs.queue import JobQueue
 from autometa_cli.jobs.record import Record
-from autometa_cli.jobs.script import Answer, Argument, Scripts
+from autometa_cli.jobs.script import Answer, Scripts
 from autometa_cli.jobs.states import TABLE
+from autometa_cli.jobs.together import Argument
 from autometa_cli.jobs.transfers import Transfers
 from autometa_cli.jobs.workers import Workers
 

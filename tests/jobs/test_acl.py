@@ -20,8 +20,9 @@ from autometa_cli.devnet.node import AnvilProcess
 from autometa_cli.devnet.process import HOST
 from autometa_cli.errors import ConfigError
 from autometa_cli.jobs import server as fitness
+from autometa_cli.jobs.claim import Claim
 from autometa_cli.jobs.connection import redis_errors
-from autometa_cli.jobs.queue import Claim, JobQueue
+from autometa_cli.jobs.queue import JobQueue
 from autometa_cli.scheduler import Scheduler
 from tests.jobs import cases
 from tests.jobs.desk import Desk

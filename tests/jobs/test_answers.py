@@ -84,6 +84,11 @@ def test_there_is_a_case_for_every_answer() -> None:
 
 @pytest.mark.parametrize(("script", "word", "note"), sorted(cases.CASES), ids=lambda part: part or "-")
 def test_answer(desk: Desk, script: str, word: str, note: str) -> None:
+    check(desk, script, word, note)
+
+
+def check(desk: Desk, script: str, word: str, note: str) -> None:
+    """Reach an answer; see what changed, and what a repetition changes."""
     act = cases.CASES[script, word, note](desk)
     before = desk.dump()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from autometa_cli.jobs.claim import Claim
 from autometa_cli.jobs.job import open_envelope, parse_job
-from autometa_cli.jobs.queue import Claim
 from tests.jobs.desk import CHAIN, EXECUTOR, Desk
 
 HUGE = 2**256 - 1

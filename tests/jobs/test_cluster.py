@@ -12,12 +12,13 @@ from redis.crc import key_slot
 
 from autometa_cli.devnet.server import ValkeyProcess
 from autometa_cli.errors import ConfigError, RedisUnreachable
+from autometa_cli.jobs.claim import Claim, Sighting
 from autometa_cli.jobs.connection import Connections, RunChanged, redis_errors
 from autometa_cli.jobs.epoch import LedgerInDoubt
 from autometa_cli.jobs.job import parse_job
 from autometa_cli.jobs.keys import Keys
 from autometa_cli.jobs.occurrence import Occurrence
-from autometa_cli.jobs.queue import Claim, JobQueue, Sighting
+from autometa_cli.jobs.queue import JobQueue
 from tests.jobs import cases
 from tests.jobs.cluster import Cluster
 from tests.jobs.desk import Desk

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from autometa_cli.jobs.queue import CLEARED_KEPT_SECONDS, LOST_AFTER_MS, Claim
+from autometa_cli.jobs.claim import Claim
+from autometa_cli.jobs.pending import CLEARED_KEPT_SECONDS
+from autometa_cli.jobs.waiting import LOST_AFTER_MS
 from autometa_cli.jobs.workers import LEFT_SECONDS, TOMBSTONE_SECONDS, new_worker_id
 from tests.jobs.desk import BOB, CHAIN, EXECUTOR, Desk
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from autometa_cli.jobs.claim import Claim
 from autometa_cli.jobs.job import open_envelope, parse_job
-from autometa_cli.jobs.queue import Claim
 from autometa_cli.jobs.record import Record
 from tests.jobs.desk import ALICE, BOB, Desk
 

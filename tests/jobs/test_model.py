@@ -23,8 +23,8 @@ from hypothesis.stateful import (
 )
 
 from autometa_cli.devnet.server import ValkeyProcess
+from autometa_cli.jobs.claim import Claim
 from autometa_cli.jobs.job import open_envelope, parse_job
-from autometa_cli.jobs.queue import Claim
 from tests.jobs.desk import Desk
 
 NAMES = ("ann", "bob", "cat")

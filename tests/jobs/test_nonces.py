@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from autometa_cli.executor.ledger import Hold
-from autometa_cli.jobs.queue import Claim
+from autometa_cli.jobs.claim import Claim
 from tests.jobs.desk import ALICE, BOB, CHAIN, WINDOW, Desk
 
 

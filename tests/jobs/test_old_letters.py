@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autometa_cli.jobs.queue import Claim
+from autometa_cli.jobs.claim import Claim
 from tests.jobs.desk import CHAIN, EXECUTOR, Desk
 
 

@@ -11,10 +11,11 @@ import redis
 
 from autometa_cli.devnet.server import ValkeyProcess
 from autometa_cli.errors import RedisUnreachable
+from autometa_cli.jobs.claim import Sighting
 from autometa_cli.jobs.connection import RunChanged
 from autometa_cli.jobs.epoch import LedgerInDoubt
 from autometa_cli.jobs.occurrence import Occurrence
-from autometa_cli.jobs.queue import JobQueue, Sighting
+from autometa_cli.jobs.queue import JobQueue
 
 SEEN = Sighting(10, True, "d")
 RAW = b'{"workflowId":1,"nextRun":100}'

@@ -11,11 +11,12 @@ import pytest
 import redis.exceptions as rex
 
 from autometa_cli.errors import AutometaError, ConfigError, RedisUnreachable
+from autometa_cli.jobs.claim import Claim, Sighting
 from autometa_cli.jobs.connection import redis_errors
 from autometa_cli.jobs.job import parse_job
 from autometa_cli.jobs.occurrence import Occurrence
-from autometa_cli.jobs.queue import Claim, JobQueue, Sighting
-from autometa_cli.jobs.script import source
+from autometa_cli.jobs.queue import JobQueue
+from autometa_cli.jobs.together import text
 from tests.jobs.desk import CHAIN, EXECUTOR, Desk
 
 
@@ -25,9 +26,9 @@ def test_scripts_of_one_moment_travel_together(valkey_desk: Desk) -> None:
     batches: list[int] = []
     send = desk.scripts._pipeline
 
-    async def counted(batch: Any, **options: Any) -> list[Any]:
-        batches.append(len(batch))
-        return await send(batch, **options)
+    async def counted(waiting: Any, *, known: bool) -> list[Any]:
+        batches.append(len(waiting))
+        return await send(waiting, known=known)
 
     desk.scripts._pipeline = counted  # type: ignore[method-assign]
 
@@ -36,7 +37,7 @@ def test_scripts_of_one_moment_travel_together(valkey_desk: Desk) -> None:
         return [answer.word for answer in await asyncio.gather(*work)]
 
     assert desk.do(scenario()) == ["ok"] * 450
-    assert batches == [200, 200, 50]
+    assert batches == [100, 100, 100, 100, 50]
     assert desk.redis.zcard(desk.keys.workers) == 451
 
 
@@ -97,7 +98,7 @@ def test_numbers_of_answers_only_grow(valkey_desk: Desk) -> None:
 
 def test_every_script_stands_behind_the_prelude() -> None:
     for name in ("adopt", "settle"):
-        assert source(name).index(b"-- prelude.lua") < source(name).index(f"-- {name}(".encode())
+        assert text(name).source.index(b"-- prelude.lua") < text(name).source.index(f"-- {name}(".encode())
 
 
 # -- cut connections --------------------------------------------------------------------------------

@@ -12,12 +12,13 @@ import redis.exceptions as rex
 from autometa_cli.devnet.process import HOST
 from autometa_cli.errors import ConfigError, RedisUnreachable
 from autometa_cli.jobs.address import Place, parse
+from autometa_cli.jobs.claim import Claim, Sighting
 from autometa_cli.jobs.connection import Connections, RunChanged, redis_errors
 from autometa_cli.jobs.epoch import LedgerInDoubt
 from autometa_cli.jobs.job import parse_job
 from autometa_cli.jobs.locator import Sentinels, _Seen
 from autometa_cli.jobs.occurrence import Occurrence
-from autometa_cli.jobs.queue import Claim, JobQueue, Sighting
+from autometa_cli.jobs.queue import JobQueue
 from tests.jobs.desk import Desk
 from tests.jobs.fleet import KINDS, SERVICE, Node, Pair, binary, until
 

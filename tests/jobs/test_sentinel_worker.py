@@ -23,7 +23,7 @@ SETTINGS = {"REDIS_MIN_REPLICAS": "1", "MAX_OPEN_NONCES": "24", "MAX_CONCURRENT_
 
 @pytest.fixture(autouse=True)
 def _brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autometa_cli.jobs.queue.BLOCK_SECONDS", 0.1)
+    monkeypatch.setattr("autometa_cli.jobs.claim.BLOCK_SECONDS", 0.1)
     monkeypatch.setattr("autometa_cli.worker._TEND_SECONDS", 0.1)
     monkeypatch.setattr("autometa_cli.working.membership.BEAT_SECONDS", 0.25)
 

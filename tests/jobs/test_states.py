@@ -12,7 +12,7 @@ import pytest
 
 from autometa_cli.executor.proof import Verdict
 from autometa_cli.jobs import states
-from autometa_cli.jobs.queue import Claim
+from autometa_cli.jobs.claim import Claim
 from autometa_cli.jobs.record import OPEN_STATES, SIGNED_STATES
 from autometa_cli.jobs.script import Answer
 from tests.jobs import cases

@@ -25,6 +25,7 @@ ELSEWHERE = {
     "leave": "a crash with nothing in flight",
     "note": "facts for people, which decide nothing",
     "request": "a person's wish; in the model anybody may wish to cancel at any moment",
+    "take": "BLMOVE for many at once; whose a job is, adopt decides",
     "entomb": "elements that are no jobs",
     "dead_retry": "a person's decision: a new occurrence",
     "dead_drop": "a person's decision about a record that is closed",

@@ -9,9 +9,10 @@ from autometa_cli.chain.contracts import Registry
 from autometa_cli.executor.head import final_block
 from autometa_cli.executor.ledger import Ledger
 from autometa_cli.executor.wanted import digest
+from autometa_cli.jobs.claim import Claim, Sighting
 from autometa_cli.jobs.job import parse_job
 from autometa_cli.jobs.occurrence import Occurrence
-from autometa_cli.jobs.queue import Claim, JobQueue, Sighting
+from autometa_cli.jobs.queue import JobQueue
 from autometa_cli.jobs.workers import new_worker_id
 from tests.network import LiveNetwork
 

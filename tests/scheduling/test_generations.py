@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autometa_cli.jobs.queue import LOST_AFTER_MS
+from autometa_cli.jobs.waiting import LOST_AFTER_MS
 from tests.chain.loopback import Gateway
 from tests.network import LiveNetwork
 from tests.scheduling.hand import hand

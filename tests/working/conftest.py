@@ -17,7 +17,7 @@ from tests.network import LiveNetwork
 @pytest.fixture(autouse=True)
 def _brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers in this process look around more often than in production. Those of their own keep its pace."""
-    monkeypatch.setattr("autometa_cli.jobs.queue.BLOCK_SECONDS", 0.1)
+    monkeypatch.setattr("autometa_cli.jobs.claim.BLOCK_SECONDS", 0.1)
     monkeypatch.setattr("autometa_cli.worker._TEND_SECONDS", 0.1)
     monkeypatch.setattr("autometa_cli.working.membership.BEAT_SECONDS", 0.25)
 

@@ -34,9 +34,10 @@ from autometa_cli.chain.rpc import Rpc
 from autometa_cli.devnet.info import DevnetAccount
 from autometa_cli.executor.decision import Triggers
 from autometa_cli.executor.wanted import digest
+from autometa_cli.jobs.claim import Sighting
 from autometa_cli.jobs.job import job_json
 from autometa_cli.jobs.occurrence import Occurrence
-from autometa_cli.jobs.queue import JobQueue, Sighting
+from autometa_cli.jobs.queue import JobQueue
 from autometa_cli.jobs.record import Record
 from autometa_cli.scheduling.triggers import Triggers as TimeTriggers
 from autometa_cli.worker import JobWorker

@@ -11,8 +11,8 @@
 --           ledger contradicts itself) · reconcile (its nonce is consumed though it was never signed) · gone · fenced · recovery
 if not guard() then return {'recovery', seq()} end
 local key, sender = ARGV[4], ARGV[5]
-if not own(KEYS[3], KEYS[2], ARGV[2], ARGV[3]) then return {'fenced', seq()} end
-local r = redis.call('HMGET', KEYS[3], 'st', 'sender', 'nonce')
+local r = redis.call('HMGET', KEYS[3], 'st', 'sender', 'nonce', 'holder', 'fence')
+if not own(r[4], r[5], KEYS[2], ARGV[2], ARGV[3]) then return {'fenced', seq()} end
 if r[1] ~= 'claimed' and r[1] ~= 'bound' then return {'gone', seq(), r[1] or ''} end
 local w = redis.call('HMGET', KEYS[4], 'block', 'open')
 if w[1] and tonumber(w[1]) > tonumber(ARGV[9]) then return {'recheck', seq()} end
@@ -54,7 +54,6 @@ if freed then redis.call('ZREM', KEYS[6], freed) else next_nonce = next_nonce + 
 redis.call('HSET', KEYS[5], 'next', text(next_nonce), 'final', text(final), 'genesis', ARGV[12])
 redis.call('HSET', KEYS[7], text(nonce), key)
 local now = text(now_ms())
-redis.call('HDEL', KEYS[3], 'checking')
 redis.call('HSET', KEYS[3], 'st', 'bound', 'sender', sender, 'nonce', text(nonce), 'n', '0',
   'bound_block', ARGV[10], 'bound_at', now)
 redis.call('HSET', KEYS[4], 'open', key)

@@ -6,15 +6,16 @@
 --   answer  ok · already, st (no dead letter) · held (it owns a nonce, or bytes: they may be mined yet) · recovery
 if not guard() then return {'recovery', seq()} end
 local key = ARGV[2]
-local r = redis.call('HMGET', KEYS[2], 'st', 'kind', 'workflow', 'nextRun', 'gen', 'reason', 'block', 'holder', 'raw:0')
+local r = redis.call('HMGET', KEYS[2], 'st', 'kind', 'workflow', 'reason', 'block', 'holder', 'raw:0')
+local o = named(key)
 if not redis.call('ZSCORE', KEYS[4], key) or (r[1] and r[1] ~= 'dead') then return {'already', seq(), r[1] or ''} end
-if redis.call('ZSCORE', KEYS[5], key) or r[9] or (r[8] or '') ~= '' then return {'held', seq()} end
+if redis.call('ZSCORE', KEYS[5], key) or r[7] or (r[6] or '') ~= '' then return {'held', seq()} end
 redis.call('ZREM', KEYS[4], key)
 local w = redis.call('HMGET', KEYS[3], 'last', 'gen')
-local latest = r[2] == 'due' and w[1] == r[4] and w[2] == r[5]
+local latest = (r[2] or o.kind) == 'due' and w[1] == o.next_run and w[2] == o.generation
 if r[1] then
   redis.call('HSET', KEYS[2], 'dropped', '1')
   if not latest then redis.call('EXPIRE', KEYS[2], ARGV[3]) end
 end
-tell(KEYS[6], ARGV[4], key, r[3] or '', 'dropped', r[6] or '', r[7] or '0', ARGV[5])
+tell(KEYS[6], ARGV[4], key, o.workflow or r[3] or '', 'dropped', r[4] or '', r[5] or '0', ARGV[5])
 return {'ok', advance()}

@@ -11,18 +11,19 @@
 --           never (a self-transfer is no job; or the caller read another record) · recovery
 if not guard() then return {'recovery', seq()} end
 local key, following = ARGV[2], ARGV[3]
-local r = redis.call('HMGET', KEYS[2], 'st', 'kind', 'workflow', 'nextRun', 'gen', 'chain', 'executor', 'digest',
-  'block', 'id', 'holder', 'raw:0', 'n', 'event', 'waited')
+local r = redis.call('HMGET', KEYS[2], 'st', 'kind', 'workflow', 'digest', 'block', 'id', 'holder', 'raw:0', 'n', 'event',
+  'waited')
+local o = named(key)
 if not redis.call('ZSCORE', KEYS[5], key) or r[1] ~= 'dead' then return {'already', seq(), r[1] or ''} end
-local kind = r[2]
-if redis.call('ZSCORE', KEYS[6], key) or r[12] or (r[11] or '') ~= '' then return {'held', seq()} end
+local kind = r[2] or o.kind
+if redis.call('ZSCORE', KEYS[6], key) or r[8] or (r[7] or '') ~= '' then return {'held', seq()} end
 if kind ~= ARGV[4] or not (kind == 'due' or kind == 'now' or kind == 'raw') then return {'never', seq()} end
 local now = text(now_ms())
 if kind == 'due' then
   local st = redis.call('HGET', KEYS[3], 'st')
   if st then return {'already', seq(), st} end
   local w = redis.call('HMGET', KEYS[4], 'last', 'gen')
-  if w[1] == r[4] and tonumber(w[2]) > tonumber(r[5]) then return {'already', seq(), ''} end
+  if w[1] == o.next_run and tonumber(w[2]) > tonumber(o.generation) then return {'already', seq(), ''} end
 elseif kind == 'now' and ARGV[6] ~= '1' then
   local open = redis.call('HGET', KEYS[4], 'now_open')
   if open then return {'busy', seq(), string.sub(open, 1, -2)} end
@@ -32,15 +33,14 @@ must_be_list(KEYS[7])
 redis.call('ZREM', KEYS[5], key)
 redis.call('RPUSH', KEYS[7], ARGV[5])
 if kind == 'due' then
-  redis.call('HSET', KEYS[3], 'kind', 'due', 'chain', r[6], 'executor', r[7], 'workflow', r[3], 'nextRun', r[4],
-    'gen', text(tonumber(r[5]) + 1), 'digest', r[8] or '', 'id', r[10] == key and following or r[10], 'job', ARGV[5],
-    'st', 'queued', 'holder', '', 'fence', '0', 'attempts', '0', 'queued_at', now, 'seen', r[9] or '0')
-  if r[14] then redis.call('HSET', KEYS[3], 'event', r[14]) end
-  if r[15] then redis.call('HSET', KEYS[3], 'waited', r[15]) end
+  open_record(KEYS[3], ARGV[5], r[4] or '', r[5] or '0', now)
+  if r[6] and r[6] ~= key then redis.call('HSET', KEYS[3], 'id', r[6]) end
+  if r[10] then redis.call('HSET', KEYS[3], 'event', r[10]) end
+  if r[11] then redis.call('HSET', KEYS[3], 'waited', r[11]) end
   redis.call('EXPIRE', KEYS[2], ARGV[7])
   redis.call('ZADD', KEYS[8], now, following)
 elseif kind == 'now' then
-  for i = 0, tonumber(r[13] or '0') - 1 do redis.call('HDEL', KEYS[2], 'hash:' .. i, 'what:' .. i) end
+  for i = 0, tonumber(r[9] or '0') - 1 do redis.call('HDEL', KEYS[2], 'hash:' .. i, 'what:' .. i) end
   redis.call('HDEL', KEYS[2], 'reason', 'text', 'outcome', 'closed_at', 'recoveries', 'held_since', 'holds', 'sender',
     'nonce', 'n', 'bound_block', 'unwanted')
   redis.call('HSET', KEYS[2], 'st', 'queued', 'attempts', '0', 'queued_at', now, 'job', ARGV[5])
@@ -49,5 +49,5 @@ elseif kind == 'now' then
 else
   redis.call('DEL', KEYS[2])
 end
-tell(KEYS[9], ARGV[8], key, r[3] or '', 'queued', 'retried', r[9] or '0', ARGV[9])
+tell(KEYS[9], ARGV[8], key, o.workflow or r[3] or '', 'queued', 'retried', r[5] or '0', ARGV[9])
 return {'ok', advance(), following}

@@ -8,29 +8,44 @@
 --   rules    all keys in KEYS; payloads are opaque bytes (cjson keeps 14 digits of a number); everything is
 --            read and checked before the first write; a script's own repetition is answered `already`;
 --            numbers that may exceed 2^53 (nextRun) are compared as decimal strings.
+
+-- What was looked up once holds until the end, however many jobs this call is about (jobs/together.py): nothing else
+-- runs meanwhile, and no script asks again after it changed one of these.
+local memory = {alive = {}}
+
 local function now_ms()
-  local t = redis.call('TIME')
-  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+  if not memory.now then
+    local t = redis.call('TIME')
+    memory.now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+  end
+  return memory.now
 end
 
 local function text(number)
   return string.format('%.0f', number)
 end
 
+local function epoch()
+  memory.epoch = memory.epoch or redis.call('HMGET', KEYS[1], 'run', 'recovering', 'seq')
+  return memory.epoch
+end
+
 local function seq()
-  return redis.call('HGET', KEYS[1], 'seq') or '0'
+  return memory.seq or epoch()[3] or '0'
 end
 
 -- False while the ledger belongs to another Redis process or is being rebuilt.
 local function guard()
-  local epoch = redis.call('HMGET', KEYS[1], 'run', 'recovering')
-  return epoch[1] == ARGV[1] and (not epoch[2] or epoch[2] == '')
+  local e = epoch()
+  return e[1] == ARGV[1] and (not e[2] or e[2] == '')
 end
 
--- Counts a write. Not while the ledger belongs to another process: a number that went on would hide that writes are gone.
+-- Counts a write, or all writes of this call as one: they come true together. Not while the ledger belongs to another
+-- process: a number that went on would hide that writes are gone.
 local function advance()
-  if redis.call('HGET', KEYS[1], 'run') ~= ARGV[1] then return seq() end
-  return text(redis.call('HINCRBY', KEYS[1], 'seq', 1))
+  if epoch()[1] ~= ARGV[1] then return seq() end
+  memory.seq = memory.seq or text(redis.call('HINCRBY', KEYS[1], 'seq', 1))
+  return memory.seq
 end
 
 -- Ends the script here, before its first write, where somebody made the list something else.
@@ -40,14 +55,30 @@ end
 
 -- A worker is alive while its beat is positive; a tombstone has a negative score.
 local function alive(workers, id)
-  local score = redis.call('ZSCORE', workers, id)
-  return score and tonumber(score) > 0
+  if memory.alive[id] == nil then
+    local score = redis.call('ZSCORE', workers, id)
+    memory.alive[id] = score and tonumber(score) > 0 or false
+  end
+  return memory.alive[id]
 end
 
--- True when the record belongs to this worker and was not taken from it since.
-local function own(rec, workers, worker, fence)
-  local r = redis.call('HMGET', rec, 'holder', 'fence')
-  return r[1] == worker and r[2] == fence and alive(workers, worker)
+-- True when a record with this holder and fence belongs to the worker, who has `mine`, and was not taken from it since.
+local function own(holder, fence, workers, worker, mine)
+  return holder == worker and fence == mine and alive(workers, worker)
+end
+
+-- The next fence of a record, which makes the one before void.
+local function raised(fence)
+  return text((tonumber(fence) or 0) + 1)
+end
+
+-- What a record's key says (jobs/occurrence.py); its record need not repeat it.
+local function named(key)
+  local chain, executor, workflow, when, last = string.match(key, '^(%d+):([^:]+):(%d+):([^:]+):([^:]+)$')
+  if not chain then return {kind = string.sub(key, 1, 5) == 'noop:' and 'noop' or 'raw'} end
+  local o = {kind = 'due', chain = chain, executor = executor, workflow = workflow, next_run = when, generation = last}
+  if when == 'now' then o.kind, o.next_run, o.generation = 'now', '0', '0' end
+  return o
 end
 
 local function closed(st)
@@ -90,22 +121,24 @@ local function drop_now(wf, key)
   if others == '' then redis.call('HDEL', wf, 'now_open') else redis.call('HSET', wf, 'now_open', others) end
 end
 
--- A line of the history for what a script closes without a transaction. `reason` as in the record.
-local function tell(history, length, key, workflow, st, reason, block, words)
+-- A line of the history for what was closed, or tried again. More fields in pairs.
+local function tell(history, length, key, workflow, st, outcome, block, words, ...)
   redis.call('XADD', history, 'MAXLEN', '~', length, '*', 'key', key, 'workflow', workflow, 'st', st,
-    'outcome', reason, 'tx', '', 'block', block, 'fee', '0', 'text', words)
+    'outcome', outcome, 'block', block, 'text', words, ...)
 end
 
 -- Close an occurrence: the workflow's watermark moves, its places are free again. Not to a run that the workflow has
 -- left behind (`passed`): an old dead letter, tried again, must not make what came since unknown.
-local function close(rec, wf, key, block, passed)
-  local r = redis.call('HMGET', rec, 'kind', 'nextRun', 'gen')
-  if r[1] == 'noop' then return end
+local function close(wf, key, block, passed)
+  local o = named(key)
+  if o.kind == 'noop' then return end
   local w = redis.call('HMGET', wf, 'open', 'block')
-  if r[1] == 'due' and not passed then redis.call('HSET', wf, 'last', r[2], 'gen', r[3]) end
-  if not w[2] or tonumber(w[2]) < tonumber(block) then redis.call('HSET', wf, 'block', block) end
+  local mark = {}
+  if o.kind == 'due' and not passed then mark = {'last', o.next_run, 'gen', o.generation} end
+  if not w[2] or tonumber(w[2]) < tonumber(block) then mark[#mark + 1], mark[#mark + 2] = 'block', block end
+  if #mark > 0 then redis.call('HSET', wf, unpack(mark)) end
   if w[1] == key then redis.call('HDEL', wf, 'open') end
-  drop_now(wf, key)
+  if o.kind == 'now' then drop_now(wf, key) end
 end
 
 -- Two events of one workflow that wait for one run: the newer names it, their numbers add up. Both end in a count.
@@ -118,18 +151,17 @@ local function with_earlier(earlier, event)
 end
 
 -- What is closed without having run gives the transfer back that it took; the next run serves it.
-local function give_back(rec, events)
-  local r = redis.call('HMGET', rec, 'workflow', 'waited')
-  if not r[1] or not r[2] then return end
-  local newer = redis.call('HGET', events, r[1])
-  redis.call('HSET', events, r[1], newer and with_earlier(r[2], newer) or r[2])
+local function give_back(key, waited, events)
+  local workflow = named(key).workflow
+  if not workflow or not waited then return end
+  local newer = redis.call('HGET', events, workflow)
+  redis.call('HSET', events, workflow, newer and with_earlier(waited, newer) or waited)
 end
 
--- A record for an occurrence that comes on the list now.
-local function open_record(rec, key, raw, chain, executor, workflow, next_run, generation, digest, block, now)
-  redis.call('HSET', rec, 'kind', 'due', 'chain', chain, 'executor', executor, 'workflow', workflow,
-    'nextRun', next_run, 'gen', generation, 'digest', digest, 'id', key, 'job', raw,
-    'st', 'queued', 'holder', '', 'fence', '0', 'attempts', '0', 'queued_at', now, 'seen', block)
+-- A record for a due occurrence that comes on the list now. Most of what an enqueue costs is here: no field that its
+-- key says, none that says "nothing yet".
+local function open_record(rec, raw, digest, block, now)
+  redis.call('HSET', rec, 'st', 'queued', 'job', raw, 'digest', digest, 'seen', block, 'queued_at', now)
 end
 
 -- Whether the caller acts under a lease that another has by now ('' claims none).

@@ -28,28 +28,26 @@ if key == '' then
   redis.call('LPUSH', KEYS[5], element)
   return {'ok', advance(), 'queued'}
 end
-local r = redis.call('HMGET', KEYS[4], 'st', 'holder', 'checking', 'recoveries', 'workflow', 'seen')
+local r = redis.call('HMGET', KEYS[4], 'st', 'holder', 'fence', 'recoveries', 'seen')
 if not r[1] then  -- its record is gone; whoever takes it makes another, or buries it
   redis.call('LPUSH', KEYS[5], ARGV[5])
   return {'ok', advance(), 'queued'}
 end
 if r[2] ~= dead then return {'ok', advance(), 'dropped'} end
-redis.call('HSET', KEYS[4], 'holder', '')
-redis.call('HINCRBY', KEYS[4], 'fence', 1)
-redis.call('HDEL', KEYS[4], 'checking')
-if r[1] == 'claimed' and r[3] == '1' then
+redis.call('HSET', KEYS[4], 'holder', '', 'fence', raised(r[3]))
+if r[1] == 'claimed' then
   local times, count = text(now), 1
   for time in string.gmatch(r[4] or '', '%d+') do
     if now - tonumber(time) < tonumber(ARGV[9]) then times, count = time .. ' ' .. times, count + 1 end
   end
   redis.call('HSET', KEYS[4], 'recoveries', times)
   if count >= tonumber(ARGV[8]) then
-    local block = r[6] or '0'
+    local block = r[5] or '0'
     local words = text(count) .. ' workers died while they were checking it'
     redis.call('HSET', KEYS[4], 'st', 'dead', 'reason', 'poison', 'text', words, 'block', block, 'closed_at', text(now))
-    close(KEYS[4], KEYS[7], key, block)
+    close(KEYS[7], key, block)
     redis.call('ZADD', KEYS[9], text(now), key)
-    tell(KEYS[10], ARGV[11], key, r[5] or '', 'dead', 'poison', block, words)
+    tell(KEYS[10], ARGV[11], key, named(key).workflow or '', 'dead', 'poison', block, words)
     return {'ok', advance(), 'poison'}
   end
   if count == tonumber(ARGV[8]) - 1 then

@@ -7,7 +7,7 @@ if not guard() then return {'recovery', seq()} end
 local since = redis.call('ZSCORE', KEYS[2], ARGV[2])
 if not since or now_ms() - tonumber(since) < tonumber(ARGV[4]) then return {'already', seq()} end
 local r = redis.call('HMGET', KEYS[3], 'st', 'holder')
-if not ((r[1] == 'queued' or r[1] == 'bound') and r[2] == '') then
+if not ((r[1] == 'queued' or r[1] == 'bound') and (r[2] or '') == '') then
   redis.call('ZREM', KEYS[2], ARGV[2])
   return {'already', advance()}
 end

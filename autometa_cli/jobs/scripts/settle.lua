@@ -17,7 +17,8 @@
 if not guard() then return {'recovery', seq()} end
 local key, verdict, block = ARGV[2], ARGV[5], ARGV[6]
 local r = redis.call('HMGET', KEYS[2], 'st', 'sender', 'nonce', 'holder', 'attempts', 'unwanted', 'spent',
-  'workflow', 'kind', 'n', 'reason')
+  'fence', 'event', 'n', 'reason', 'waited')
+local occurrence = named(key)
 local st = r[1] or ''
 if not (st == 'signed' or st == 'cancelling' or st == 'bound') or r[2] ~= ARGV[3] or r[3] ~= ARGV[4] then
   return {'already', seq(), st}
@@ -35,22 +36,22 @@ local attempts = tonumber(r[5] or '0')
 local to
 if verdict == 'executed' or verdict == 'action_failed' then
   to = 'settled'
-elseif st == 'cancelling' and r[11] == 'operator' and r[9] ~= 'noop' then
+elseif st == 'cancelling' and r[11] == 'operator' and occurrence.kind ~= 'noop' then
   to = 'dead'  -- a person did not want it: it is not tried again by itself
 elseif verdict == 'reverted' or verdict == 'refused' then
   attempts = attempts + 1
   to = attempts <= tonumber(ARGV[10]) and 'delayed' or 'dead'
 elseif verdict == 'uncertain' then
   to = 'dead'
-elseif r[9] == 'noop' then
+elseif occurrence.kind == 'noop' then
   to = 'settled'
 else
   to = (verdict == 'cancelled' and r[6] == '1') and 'skipped' or 'delayed'
 end
 local now = now_ms()
-redis.call('HSET', KEYS[2], 'st', to, 'holder', '', 'attempts', text(attempts), 'outcome', verdict, 'block', block,
-  'tx', ARGV[7], 'text', ARGV[12], 'fee_paid', ARGV[15], 'spent', (r[7] or '') .. ARGV[3] .. ':' .. ARGV[4] .. ' ')
-redis.call('HINCRBY', KEYS[2], 'fence', 1)
+redis.call('HSET', KEYS[2], 'st', to, 'holder', '', 'fence', raised(r[8]), 'attempts', text(attempts),
+  'outcome', verdict, 'block', block, 'tx', ARGV[7], 'text', ARGV[12], 'fee_paid', ARGV[15],
+  'spent', (r[7] or '') .. ARGV[3] .. ':' .. ARGV[4] .. ' ')
 if ARGV[15] ~= '0' then
   -- In gwei, rounded up: a day's wei may be more than the 63 bits of a counter.
   local day = math.floor(now / 86400000)
@@ -70,16 +71,17 @@ if to == 'delayed' then
   if redis.call('HGET', KEYS[3], 'open') == key then redis.call('HDEL', KEYS[3], 'open') end
 else
   redis.call('HSET', KEYS[2], 'closed_at', text(now))
-  close(KEYS[2], KEYS[3], key, block, to == 'skipped' and r[11] == 'moved_on')
+  close(KEYS[3], key, block, to == 'skipped' and r[11] == 'moved_on')
   if to == 'dead' then
     redis.call('HSET', KEYS[2], 'reason', verdict)
     redis.call('ZADD', KEYS[9], text(now), key)
   else
-    if to == 'skipped' and ARGV[16] == '1' then give_back(KEYS[2], KEYS[11]) end
+    if to == 'skipped' and ARGV[16] == '1' then give_back(key, r[12], KEYS[11]) end
     redis.call('EXPIRE', KEYS[2], ARGV[13])
   end
 end
-redis.call('XADD', KEYS[7], 'MAXLEN', '~', ARGV[14], '*', 'key', key, 'workflow', r[8] or '', 'st', to,
-  'outcome', verdict, 'tx', ARGV[7], 'block', block, 'fee', ARGV[15], 'text', ARGV[12],
-  'event', redis.call('HGET', KEYS[2], 'event') or '')
+local event = {}
+if r[9] then event = {'event', r[9]} end
+tell(KEYS[7], ARGV[14], key, occurrence.workflow or '0', to, verdict, block, ARGV[12], 'tx', ARGV[7], 'fee', ARGV[15],
+  unpack(event))
 return {'ok', advance(), to}

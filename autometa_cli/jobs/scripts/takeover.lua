@@ -10,6 +10,6 @@ if not signed and not (r[1] == 'bound' and r[4] == 'noop') then return {'gone', 
 if not alive(KEYS[2], ARGV[2]) then return {'held', seq(), ''} end
 if r[2] == ARGV[2] then return {'already', seq(), r[3]} end
 if r[2] ~= '' and alive(KEYS[2], r[2]) then return {'held', seq(), r[2]} end
-redis.call('HSET', KEYS[3], 'holder', ARGV[2])
-local fence = text(redis.call('HINCRBY', KEYS[3], 'fence', 1))
+local fence = raised(r[3])
+redis.call('HSET', KEYS[3], 'holder', ARGV[2], 'fence', fence)
 return {'ok', advance(), fence}

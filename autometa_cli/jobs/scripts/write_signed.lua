@@ -7,8 +7,8 @@
 --   answer  ok | already · fenced (throw the bytes away) · recovery
 if not guard() then return {'recovery', seq()} end
 local key, i, what = ARGV[4], ARGV[7], ARGV[11]
-if not own(KEYS[3], KEYS[2], ARGV[2], ARGV[3]) then return {'fenced', seq()} end
-local r = redis.call('HMGET', KEYS[3], 'st', 'sender', 'nonce', 'n', 'hash:' .. i)
+local r = redis.call('HMGET', KEYS[3], 'st', 'sender', 'nonce', 'n', 'hash:' .. i, 'holder', 'fence')
+if not own(r[6], r[7], KEYS[2], ARGV[2], ARGV[3]) then return {'fenced', seq()} end
 local st = r[1]
 if r[2] ~= ARGV[5] or r[3] ~= ARGV[6] or redis.call('HGET', KEYS[4], ARGV[6]) ~= key then return {'fenced', seq()} end
 if r[5] then return {r[5] == ARGV[9] and 'already' or 'fenced', seq()} end

@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 
-from autometa_cli.jobs.queue import Claim
+from autometa_cli.jobs.claim import Claim
 from tests.jobs.desk import Desk
 
 Act = Callable[[], object]

@@ -68,7 +68,7 @@ def _(desk: Desk) -> Act:
             k.workflow(CHAIN, EXECUTOR, 1),
             k.queued,
         ],
-        [key, b"{}", 10, 1, CHAIN, EXECUTOR, 1, "100", 2, "d"],
+        [key, b"{}", 10, 1, 1, "100", 2, "d"],
     )
 
 
@@ -109,6 +109,44 @@ def _(desk: Desk) -> Act:
     desk.lead("leave", "ann")
     desk.lead("take", "bob")
     return lambda: desk.enqueue(leader=token)
+
+
+# -- take ----------------------------------------------------------------------------------------------
+
+
+def _take(desk: Desk) -> Act:
+    desk.worker("ann")
+    for _ in range(3):
+        desk.push(desk.payload())
+    return lambda: desk.do(desk.queue.take("ann", 2))
+
+
+CASES["take", "ok", ""] = _take
+
+
+@case("take", "already")
+def _(desk: Desk) -> Act:
+    _take(desk)()
+    return desk.again
+
+
+@case("take", "none")
+def _(desk: Desk) -> Act:
+    desk.worker("ann")
+    k = desk.keys
+    return lambda: desk.call(
+        "take", [k.epoch, k.workers, k.worker("ann"), k.inflight("ann"), k.pending], ["ann", "token", 5]
+    )
+
+
+@case("take", "gone")
+def _(desk: Desk) -> Act:
+    desk.kill(desk.worker("ann"))
+    desk.push(desk.payload())
+    k = desk.keys
+    return lambda: desk.call(
+        "take", [k.epoch, k.workers, k.worker("ann"), k.inflight("ann"), k.pending], ["ann", "token", 5]
+    )
 
 
 # -- adopt, retreat, entomb ----------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autometa_cli.executor.ledger import Hold
-from autometa_cli.jobs.queue import Claim
+from autometa_cli.jobs.claim import Claim
 from tests.jobs.cases import CASES, Act, Case, case, claimed, recovery
 from tests.jobs.cases.nonces import gap
 from tests.jobs.desk import ALICE, BOB, CHAIN, EXECUTOR, Desk

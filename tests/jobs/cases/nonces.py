@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autometa_cli.executor.head import Counts
-from autometa_cli.jobs.queue import Claim
+from autometa_cli.jobs.claim import Claim
 from tests.jobs.cases import CASES, Act, case, claimed, recovery
 from tests.jobs.desk import ALICE, BOB, CHAIN, WINDOW, Desk
 

@@ -16,10 +16,11 @@ import redis.exceptions as rex
 
 from autometa_cli.errors import AutometaError
 from autometa_cli.executor.ledger import Ledger
+from autometa_cli.jobs.claim import Claim, Sighting
 from autometa_cli.jobs.epoch import LedgerInDoubt
 from autometa_cli.jobs.job import open_envelope, parse_job
 from autometa_cli.jobs.occurrence import Occurrence
-from autometa_cli.jobs.queue import Claim, JobQueue, Sighting
+from autometa_cli.jobs.queue import JobQueue
 from autometa_cli.jobs.workers import DEAD_AFTER_SECONDS, new_worker_id
 
 CHAIN, EXECUTOR, NEXT_RUN = 1287, "0x" + "ee" * 20, 100
