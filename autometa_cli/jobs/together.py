@@ -37,7 +37,13 @@ for call = 1, counts.calls do
   for _, at in ipairs(counts.other_keys) do keys[at], key = KEYS[key], key + 1 end
   for _, at in ipairs(counts.other) do arguments[at], place = ARGV[place], place + 1 end
   local fine, answer = pcall(one, keys, arguments)
-  if not fine then answer = {'error', type(answer) == 'table' and answer.err or tostring(answer)} end
+  if not fine then
+    local words = type(answer) == 'table' and answer.err or tostring(answer)
+    -- Not the call's trouble but the server's, and nothing was written: the connection hears of it, too (jobs/wire.py).
+    local at = string.find(words, 'READONLY', 1, true)
+    if at then return redis.error_reply(string.sub(words, at)) end
+    answer = {'error', words}
+  end
   answers[call] = answer
 end
 return answers

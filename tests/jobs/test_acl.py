@@ -38,7 +38,9 @@ METHODS = {
     "scan_iter": "scan",
     "delete": "del",
     "config_get": "config|get",
-    **dict.fromkeys(("execute", "execute_command", "pipeline", "connection_pool", "aclose"), ""),
+    **dict.fromkeys(
+        ("execute", "execute_command", "pipeline", "connection_pool", "aclose", "error_reply"), ""
+    ),
 }
 #: Commands that only need to be allowed where they are there.
 NEWER = {"waitaof"}

@@ -13,6 +13,8 @@ from autometa_cli.executor.head import Counts
 from autometa_cli.executor.ledger import Hold
 from autometa_cli.jobs import together
 from autometa_cli.jobs.claim import Claim, Sighting
+from autometa_cli.jobs.connection import RunChanged
+from autometa_cli.jobs.faults import in_script
 from autometa_cli.jobs.job import open_envelope, parse_job
 from autometa_cli.jobs.script import Answer, Scripts
 from tests.jobs import cases
@@ -266,6 +268,22 @@ def test_a_full_redis(bench: Bench) -> None:
     assert all(isinstance(error, rex.ResponseError) and "maxmemory" in str(error) for error in refused)
     assert words(released) == ["ok"] * 4
     assert (desk.owners(), desk.next_nonce(), desk.inflight("ann")) == ({}, 0, [])
+
+
+def test_a_primary_that_was_demoted_is_left(bench: Bench) -> None:
+    """It is no job's own trouble: all are told, and the connection does not lead there any more."""
+    desk = bench.desk
+    claims = bench.claimed(4)
+    desk.redis.execute_command("REPLICAOF", "127.0.0.1", "1")
+    try:
+        refused = bench.at_once(*bench.releasing(claims))
+    finally:
+        desk.redis.execute_command("REPLICAOF", "NO", "ONE")
+
+    for error in refused:
+        assert isinstance(error, rex.ReadOnlyError) or in_script(error, "READONLY"), str(error)
+    # Were it the old connection, it would be told nothing of the other replication history.
+    assert all(isinstance(error, RunChanged) for error in bench.at_once(*bench.releasing(claims)))
 
 
 def test_what_differs_elsewhere_goes_by_itself(bench: Bench) -> None:
