@@ -1,19 +1,24 @@
-"""No-op jobs a second and worker process: RQ, arq and dramatiq, each in its own burst mode.
+"""No-op jobs a second and worker process: ours, RQ, arq and dramatiq, in turn on one server.
 
     python3 -m venv peers && peers/bin/pip install -r benchmarks/requirements.txt
-    peers/bin/python benchmarks/peers.py redis://localhost:6379/0 2000
+    peers/bin/python benchmarks/peers.py redis://localhost:6379/0 .venv/bin/autometa --rounds 5
 
-In an environment of their own: arq wants another redis-py than we do. Prints JSON; a queue that is not installed is
-given with the reason. Compare with `autometa bench queue --redis-url` on the same server.
+In an environment of their own: arq wants another redis-py than we do. The others run in their burst modes. Prints JSON:
+the median of each, and how many times as fast ours was in each round; a queue that is not installed is given with the
+reason.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
+import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 _QUIET = "autometa_bench_peers"
@@ -41,8 +46,8 @@ def rq(url: str, jobs: int) -> float:
     return jobs / (time.perf_counter() - started)
 
 
-def arq(url: str, jobs: int) -> float:
-    """arq with its default of ten jobs at a time."""
+def arq(url: str, jobs: int, **options: Any) -> float:
+    """arq, as it comes or with options of its worker."""
     from arq import create_pool
     from arq.connections import RedisSettings
     from arq.worker import Worker, func
@@ -51,13 +56,8 @@ def arq(url: str, jobs: int) -> float:
         pool = await create_pool(RedisSettings.from_dsn(url))
         for _ in range(jobs):
             await pool.enqueue_job("noop")
-        worker = Worker(
-            [func(_arq_noop, name="noop", keep_result=0)],  # type: ignore[arg-type, unused-ignore]
-            redis_pool=pool,
-            burst=True,
-            handle_signals=False,
-            poll_delay=0.01,
-        )
+        function = func(_arq_noop, name="noop")  # type: ignore[arg-type, unused-ignore]
+        worker = Worker([function], redis_pool=pool, burst=True, handle_signals=False, **options)
         started = time.perf_counter()
         await worker.async_run()
         took = time.perf_counter() - started
@@ -87,19 +87,54 @@ def dramatiq(url: str, jobs: int) -> float:
     return jobs / took
 
 
-PEERS: dict[str, Callable[[str, int], float]] = {"rq": rq, "arq": arq, "dramatiq": dramatiq}
+#: arq looks for jobs twice a second and keeps results for an hour, unless told otherwise; ours keeps its record always.
+PEERS: dict[str, Callable[[str, int], float]] = {
+    "rq": rq,
+    "arq": arq,
+    "arq, polling each 10 ms": partial(arq, poll_delay=0.01),
+    "arq, polling each 10 ms, no results": partial(arq, poll_delay=0.01, keep_result=0),
+    "dramatiq": dramatiq,
+}
+
+
+def ours(program: str, url: str) -> float:
+    """Claimed and acknowledged, by `autometa bench queue`."""
+    command = [program, "bench", "queue", "--redis-url", url, "--rounds", "1", "--json"]
+    output = subprocess.run(command, capture_output=True, check=True).stdout
+    return float(json.loads(output)["work"])
 
 
 def main() -> None:
-    """All that are installed."""
-    url, jobs = sys.argv[1], int(sys.argv[2])
-    found: dict[str, object] = {}
-    for name, rate in PEERS.items():
-        try:
-            found[name] = round(rate(url, jobs))
-        except ImportError as error:
-            found[name] = f"not installed: {error}"
-    sys.stdout.write(json.dumps(found) + "\n")
+    """All that are installed, in turn."""
+    asked = argparse.ArgumentParser(
+        description="No-op jobs a second and worker process, beside other queues."
+    )
+    asked.add_argument("url", help="of a Redis that may be filled")
+    asked.add_argument("autometa", help="the program, in its own environment")
+    asked.add_argument("--jobs", type=int, default=1000, help="for each of the others")
+    asked.add_argument("--rounds", type=int, default=3)
+    options = asked.parse_args()
+    rates: dict[str, list[float]] = {"ours": []}
+    missing: dict[str, str] = {}
+    for _ in range(options.rounds):
+        rates["ours"].append(ours(options.autometa, options.url))
+        for name, rate in PEERS.items():
+            try:
+                rates.setdefault(name, []).append(rate(options.url, options.jobs))
+            except ImportError as error:
+                missing[name] = str(error)
+    found: dict[str, Any] = {}
+    for name, measured in rates.items():
+        if not measured:
+            found[name] = f"not installed: {missing[name]}"
+            continue
+        ratios = [mine / theirs for mine, theirs in zip(rates["ours"], measured, strict=True)]
+        found[name] = {
+            "jobs_a_second": round(statistics.median(measured)),
+            "ours_times_as_fast": round(statistics.median(ratios), 2),
+            "in_each_round": [round(ratio, 2) for ratio in ratios],
+        }
+    sys.stdout.write(json.dumps(found, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,13 @@ import json
 import re
 import secrets
 import shutil
+import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,26 +38,20 @@ _APART = 0.005
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """Jobs a second, unless said otherwise.
+class Round:
+    """Jobs a second, of ours and of plain loops right beside.
 
     Attributes:
         rpush: a plain loop of RPUSH, one job a call.
         enqueue: once-only, all jobs given at once.
         blpop: a plain loop of BLPOP, one job a call; a crash loses what it holds.
         work: claimed, adopted and acknowledged.
-        push_to_claim_p50, push_to_claim_p99: on an idle queue, milliseconds.
-        pipelined: RPUSH by redis-benchmark, 100 in a pipeline; None where it is not installed.
     """
 
-    jobs: int
     rpush: float
     enqueue: float
     blpop: float
     work: float
-    push_to_claim_p50: float
-    push_to_claim_p99: float
-    pipelined: float | None
 
     @property
     def enqueue_ratio(self) -> float:
@@ -68,9 +63,46 @@ class Figures:
         """Claim and acknowledge to the loop of BLPOP."""
         return self.work / self.blpop
 
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was measured.
+
+    Attributes:
+        jobs: in each round.
+        rounds: one after the other on one server: a machine that is busy for a moment spoils one of them only.
+        push_to_claim_p50, push_to_claim_p99: on an idle queue, milliseconds.
+        pipelined: jobs a second by redis-benchmark's RPUSH, 100 in a pipeline; None where it is not installed.
+    """
+
+    jobs: int
+    rounds: tuple[Round, ...]
+    push_to_claim_p50: float
+    push_to_claim_p99: float
+    pipelined: float | None
+
+    def median(self, name: str) -> float:
+        """Of one attribute of the rounds."""
+        return statistics.median(self._all(name))
+
+    def spread(self, name: str) -> tuple[float, float]:
+        """Its lowest and its highest."""
+        return min(self._all(name)), max(self._all(name))
+
+    def _all(self, name: str) -> list[float]:
+        return [getattr(each, name) for each in self.rounds]
+
     def document(self) -> dict[str, Any]:
-        """For JSON."""
-        return {**asdict(self), "enqueue_ratio": self.enqueue_ratio, "work_ratio": self.work_ratio}
+        """For JSON: the medians, and each round."""
+        names = ("rpush", "enqueue", "enqueue_ratio", "blpop", "work", "work_ratio")
+        return {
+            "jobs": self.jobs,
+            **{name: self.median(name) for name in names},
+            "push_to_claim_p50": self.push_to_claim_p50,
+            "push_to_claim_p99": self.push_to_claim_p99,
+            "pipelined": self.pipelined,
+            "rounds": [{name: getattr(each, name) for name in names} for each in self.rounds],
+        }
 
 
 def payload(workflow: int) -> bytes:
@@ -83,8 +115,8 @@ def payload(workflow: int) -> bytes:
     ).encode()  # fmt: skip
 
 
-def measure(jobs: int, url: str, status: Callable[[str], None]) -> Figures:
-    """Measure with so many jobs. Under a queue name of its own, of which nothing is left.
+def measure(jobs: int, rounds: int, url: str, status: Callable[[str], None]) -> Figures:
+    """Measure with so many jobs, so many times. Under a queue name of its own, of which nothing is left.
 
     Args:
         url: of the Redis; "" starts a Valkey with an append-only file in a temporary directory.
@@ -94,39 +126,52 @@ def measure(jobs: int, url: str, status: Callable[[str], None]) -> Figures:
         AutometaError: there is no Valkey to start.
     """
     if url:
-        return asyncio.run(_measure(jobs, url, status))
+        return asyncio.run(_measure(jobs, rounds, url, status))
     with tempfile.TemporaryDirectory(prefix="autometa-bench-") as directory:
         server = ValkeyProcess(Path(directory))
         server.start()
         try:
-            return asyncio.run(_measure(jobs, server.url, status))
+            return asyncio.run(_measure(jobs, rounds, server.url, status))
         finally:
             server.stop()
 
 
-async def _measure(jobs: int, url: str, status: Callable[[str], None]) -> Figures:
-    name = f"autometa_bench_{secrets.token_hex(4)}"
+async def _measure(jobs: int, rounds: int, url: str, status: Callable[[str], None]) -> Figures:
     raws = [payload(number + 1) for number in range(jobs)]
-    async with JobQueue(url, name) as queue:
-        await queue.join()
-        plain: Any = redis.Redis.from_url(url, protocol=2)
-        try:
-            status(f"plain loops of RPUSH and BLPOP, {jobs:,} jobs")
-            rpush, blpop = _plain(plain, f"{name}_plain", raws)
-            status("once-only enqueue")
-            enqueue = await _enqueue(queue, raws)
-            status("claim and acknowledge")
-            work = await _work(queue, jobs)
-            status("push to claim on an idle queue")
-            p50, p99 = await _latency(queue, plain)
-        finally:
-            for pattern in (f"{name}*", f"{{{name}}}*"):
-                found = list(plain.scan_iter(match=pattern, count=1000))
-                for start in range(0, len(found), 1000):
-                    plain.unlink(*found[start : start + 1000])
-            plain.close()
+    plain: Any = redis.Redis.from_url(url, protocol=2)
+    found = []
+    try:
+        for number in range(1, rounds + 1):
+            async with _queue(url, plain) as (name, queue):
+                of = f"round {number} of {rounds}: " if rounds > 1 else ""
+                status(f"{of}plain loops of RPUSH and BLPOP, {jobs:,} jobs")
+                rpush, blpop = _plain(plain, f"{name}_plain", raws)
+                status(f"{of}once-only enqueue")
+                enqueue = await _enqueue(queue, raws)
+                status(f"{of}claim and acknowledge")
+                found.append(Round(rpush, enqueue, blpop, await _work(queue, jobs)))
+        status("push to claim on an idle queue")
+        async with _queue(url, plain) as (_, queue):
+            p50, p99 = await _latency(queue)
+    finally:
+        plain.close()
     status("redis-benchmark")
-    return Figures(jobs, rpush, enqueue, blpop, work, p50, p99, _pipelined(url))
+    return Figures(jobs, tuple(found), p50, p99, _pipelined(url))
+
+
+@asynccontextmanager
+async def _queue(url: str, plain: Any) -> AsyncIterator[tuple[str, JobQueue]]:
+    """A queue under a name that nobody has, and nothing left of it."""
+    name = f"autometa_bench_{secrets.token_hex(4)}"
+    try:
+        async with JobQueue(url, name) as queue:
+            await queue.join()
+            yield name, queue
+    finally:
+        for pattern in (f"{name}*", f"{{{name}}}*"):
+            found = list(plain.scan_iter(match=pattern, count=1000))
+            for start in range(0, len(found), 1000):
+                plain.unlink(*found[start : start + 1000])
 
 
 def _plain(client: Any, name: str, raws: list[bytes]) -> tuple[float, float]:
@@ -174,9 +219,8 @@ async def _work(queue: JobQueue, jobs: int) -> float:
         raws = await queue.take(worker, _AT_ONCE)
         taken += len(raws)
         now = [asyncio.create_task(one(raw)) for raw in raws]
-        done += sum(
-            await asyncio.gather(*before)
-        )  # as a worker does: these are worked on while others are taken
+        # As a worker does: these are worked on while others are taken.
+        done += sum(await asyncio.gather(*before))
         before = now
     done += sum(await asyncio.gather(*before))
     took = time.perf_counter() - started
@@ -186,7 +230,7 @@ async def _work(queue: JobQueue, jobs: int) -> float:
     return jobs / took
 
 
-async def _latency(queue: JobQueue, plain: Any) -> tuple[float, float]:
+async def _latency(queue: JobQueue) -> tuple[float, float]:
     """From before the push until the claim is adopted: p50 and p99 in milliseconds."""
     worker = new_worker_id()
     await queue.workers.register(worker, {"host": "bench"})

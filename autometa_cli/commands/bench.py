@@ -70,11 +70,12 @@ def scan(
     _show(state, scans, filled)
 
 
-@app.command(epilog=examples("autometa bench queue", "autometa bench queue --jobs 2000 --json"))
+@app.command(epilog=examples("autometa bench queue", "autometa bench queue --jobs 2000 --rounds 1 --json"))
 def queue(
     jobs: Annotated[
         int, typer.Option("--jobs", min=100, max=100_000, help="Jobs to push and take.")
     ] = 10_000,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, max=20, help="How often; medians are shown.")] = 3,
     redis_url: Annotated[
         str, typer.Option("--redis-url", metavar="URL", help="Measure on this Redis, not on one of its own.")
     ] = "",
@@ -91,19 +92,27 @@ def queue(
     state = begin(as_json, env_file)
     from autometa_cli.bench.queue import measure
 
-    found = measure(jobs, redis_url, state.console.status)
+    found = measure(jobs, rounds, redis_url, state.console.status)
+
+    def rate(name: str) -> str:
+        return f"{found.median(name):,.0f}/s"
+
+    def ratio(name: str) -> str:
+        low, high = found.spread(name)
+        return f"{found.median(name):.2f} ({low:.2f} to {high:.2f})"
+
     limit = "redis-benchmark is not installed" if found.pipelined is None else f"{found.pipelined:,.0f}/s"
 
     def render() -> RenderableType:
         return state.console.fields(
             (
-                ("jobs", f"{found.jobs:,}"),
-                ("once-only enqueue", f"{found.enqueue:,.0f}/s"),
-                ("  a loop of RPUSH", f"{found.rpush:,.0f}/s"),
-                ("  times as fast", f"{found.enqueue_ratio:.2f}"),
-                ("claim and acknowledge", f"{found.work:,.0f}/s"),
-                ("  a loop of BLPOP", f"{found.blpop:,.0f}/s"),
-                ("  times as fast", f"{found.work_ratio:.2f}"),
+                ("jobs", f"{found.jobs:,}, medians of {len(found.rounds)}"),
+                ("once-only enqueue", rate("enqueue")),
+                ("  a loop of RPUSH", rate("rpush")),
+                ("  times as fast", ratio("enqueue_ratio")),
+                ("claim and acknowledge", rate("work")),
+                ("  a loop of BLPOP", rate("blpop")),
+                ("  times as fast", ratio("work_ratio")),
                 ("push to claim, median", f"{found.push_to_claim_p50:.2f} ms"),
                 ("  p99", f"{found.push_to_claim_p99:.2f} ms"),
                 ("pipelined limit", limit),
