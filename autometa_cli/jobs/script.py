@@ -83,7 +83,15 @@ class Scripts:
         return await future
 
     async def _send(self) -> None:
-        await asyncio.sleep(0)  # let everybody who is ready join this pipeline
+        try:
+            await asyncio.sleep(0)  # let everybody who is ready join this pipeline
+            await self._send_waiting()
+        finally:
+            # Now, not once the loop comes to it: whom our answers woke may ask before that, and counts on the next one.
+            if task := asyncio.current_task():
+                self._sending.discard(task)
+
+    async def _send_waiting(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:_PIPELINE], self._waiting[_PIPELINE:]
             try:

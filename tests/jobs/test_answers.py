@@ -33,7 +33,7 @@ LOOKING = {
 #: What the repetition of a change is answered, where that is not `already`.
 REPEATED = {
     ("adopt", "duplicate"): "missing",
-    ("adopt", "twin"): "missing",
+    ("adopt", "twin"): "twin",
     ("adopt", "gone"): "gone",
     ("beat", "ok"): "ok",
     ("bind", "recheck"): "recheck",

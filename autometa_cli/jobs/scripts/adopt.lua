@@ -17,11 +17,17 @@ if not alive(KEYS[2], worker) then
   return {'gone', advance()}
 end
 if not guard() then return {'recovery', seq()} end
-local r = redis.call('HMGET', KEYS[4], 'st', 'holder', 'fence', 'sender', 'nonce', 'claim', 'seen', 'id', 'job')
+local r = redis.call('HMGET', KEYS[4], 'st', 'holder', 'fence', 'sender', 'nonce', 'claim', 'seen', 'id', 'job', 'reason')
 local st, holder = r[1], r[2] or ''
 local envelope = 'v1|' .. id .. '|' .. key .. '|' .. raw  -- as jobs/job.py opens it
-if holder == worker and r[6] == ARGV[10] and redis.call('LPOS', KEYS[3], envelope) then
-  return {'already', seq(), r[3], st, r[4] or '', r[5] or ''}
+if st and r[6] == ARGV[10] then  -- this very call again: an element with the same bytes is another one's
+  if holder == worker and redis.call('LPOS', KEYS[3], envelope) then
+    return {'already', seq(), r[3], st, r[4] or '', r[5] or ''}
+  end
+  if st == 'dead' and r[10] == 'duplicate' then
+    return {'twin', seq(), string.sub(redis.call('HGET', KEYS[6], 'now_open') or '', 1, -2)}
+  end
+  return {'duplicate', seq(), st}
 end
 local at = redis.call('LPOS', KEYS[3], raw, 'RANK', -1)  -- what was just taken is at the end
 if not at then return {'missing', seq()} end
@@ -39,7 +45,7 @@ elseif named(key).kind == 'now' then
     local words = 'a "now" job of this workflow is open: ' .. open
     redis.call('LREM', KEYS[3], 1, raw)
     redis.call('HSET', KEYS[4], 'id', id, 'job', raw, 'st', 'dead', 'reason', 'duplicate',
-      'text', words, 'block', ARGV[6], 'closed_at', now)
+      'text', words, 'block', ARGV[6], 'closed_at', now, 'claim', ARGV[10])
     redis.call('ZADD', KEYS[9], now, key)
     tell(KEYS[10], ARGV[11], key, named(key).workflow, 'dead', 'duplicate', ARGV[6], words)
     return {'twin', advance(), string.sub(open, 1, -2)}
