@@ -18,8 +18,13 @@ from autometa_cli.errors import AutometaError
 from autometa_cli.jobs.occurrence import Occurrence
 from autometa_cli.units import UINT256_MAX, from_hex
 
-#: A payload larger than this is not read. Action data alone may have 24 KiB, twice that in hex.
+#: A payload larger than this is not read, its id and record key left out: the ledger writes those (`Job.for_list`), and
+#: what was taken once must be readable when it comes back.
 MAX_PAYLOAD_BYTES = 128 * 1024
+_MARKS = ("id", "occurrence")
+_MARKS_BYTES = 512
+#: Action data that is written into a payload. More than this is not executed, so whoever sees the chain's will say so.
+_ACTION_BYTES = 24 * 1024
 ENVELOPE_VERSION = b"v1"
 #: The newest `v` of a payload that is understood here; a payload without one has this.
 PAYLOAD_VERSION = 1
@@ -62,10 +67,15 @@ class Job:
         """The element with its identity written in front, all other bytes untouched: how it goes back on the list."""
         lead = ""
         if "id" not in self.fields and id != occurrence:
-            lead += f'"id":{json.dumps(id)},'
+            lead += _lead("id", id)
         if "occurrence" not in self.fields:
-            lead += f'"occurrence":{json.dumps(occurrence)},'
+            lead += _lead("occurrence", occurrence)
         return b"{" + lead.encode() + self.raw.lstrip()[1:] if lead else self.raw
+
+
+def _lead(name: str, value: str) -> str:
+    """A field as it is written in front of others."""
+    return f'"{name}":{json.dumps(value)},'
 
 
 def parse_job(raw: bytes) -> Job:
@@ -108,8 +118,9 @@ def parse_job(raw: bytes) -> Job:
 
 
 def _object(raw: bytes) -> dict[str, Any]:
-    if len(raw) > MAX_PAYLOAD_BYTES:
-        raise BadJob(f"the payload has {len(raw)} bytes, more than {MAX_PAYLOAD_BYTES}")
+    too_large = BadJob(f"the payload has {len(raw)} bytes, more than {MAX_PAYLOAD_BYTES}")
+    if len(raw) > MAX_PAYLOAD_BYTES + _MARKS_BYTES:
+        raise too_large
     try:
         value = foreignjson.guarded(_DECODER.decode, raw.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -120,6 +131,10 @@ def _object(raw: bytes) -> dict[str, Any]:
         raise BadJob(f"the payload is not JSON: {str(error)[:120]}") from None
     if not isinstance(value, dict):
         raise BadJob(f"the payload is a JSON {type(value).__name__}, not an object")
+    if len(raw) > MAX_PAYLOAD_BYTES:
+        marks = [_lead(name, value[name]) for name in _MARKS if isinstance(value.get(name), str)]
+        if len(raw) - len("".join(marks)) > MAX_PAYLOAD_BYTES:
+            raise too_large
     return value
 
 
@@ -188,7 +203,7 @@ def job_json(
         "owner": workflow.owner,
         "triggerType": workflow.trigger_type,
         "actionType": workflow.action_type,
-        "actionData": workflow.action_data.hex(),
+        "actionData": workflow.action_data.hex() if len(workflow.action_data) <= _ACTION_BYTES else None,
         "nextRun": 0 if now else workflow.next_run,
         "gasBudget": workflow.gas_budget,
         "interval": workflow.interval,
