@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from autometa_cli.chain.blocks import Receipt
 from autometa_cli.chain.faults import RpcFault, is_revert, quantity
-from autometa_cli.chain.fees import FeeQuote, quote
+from autometa_cli.chain.feemarket import quote
+from autometa_cli.chain.fees import FeeQuote
 from autometa_cli.chain.networks import checksum, explorer_tx
 from autometa_cli.chain.reverts import Revert, explain_fault
 from autometa_cli.chain.sendanswers import AnswerClass, SendAnswer

@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from autometa_cli.chain.faults import RpcFault, quantity
 from autometa_cli.errors import AutometaError
 from autometa_cli.units import gwei
-
-if TYPE_CHECKING:
-    from autometa_cli.chain.networks import Network
-    from autometa_cli.chain.rpc import Rpc
-    from autometa_cli.chain.view import View
-
 
 #: Where MAX_FEE_GWEI sets no cap, a raise ends at so many times what the chain asks for. What is not mined then waits
 #: for something else: for blocks, or for a lower nonce. Raised on, it would cost all that the key has once it is mined.
@@ -63,30 +55,6 @@ class FeeQuote:
     base_fee: int
     priority_fee: int
     max_fee: int
-
-
-async def quote(source: Rpc | View, network: Network, max_fee_wei: int | None = None) -> FeeQuote:
-    """An offer for the next blocks: the larger of the network's floor and the node's idea of a tip, and room
-    for the base fee to double.
-
-    Args:
-        source: a view, whose block's base fee counts, or the chain, whose newest block's does.
-        max_fee_wei: the cap in wei per gas; an offer is cut to it as long as it covers base fee and tip.
-
-    Raises:
-        FeeCapReached: base fee and tip together are above the cap.
-        RpcUnreachable: no endpoint answered.
-    """
-    from autometa_cli.chain.view import View
-
-    view = source if isinstance(source, View) else await source.view()
-    base_fee = view.block.base_fee
-    try:
-        suggested = quantity(await view.request("eth_maxPriorityFeePerGas"), "the suggested tip")
-    except RpcFault:
-        suggested = 0  # a node without this method; the floor will do
-    priority_fee = max(network.min_priority_fee, suggested, 1)
-    return capped(FeeQuote(base_fee, priority_fee, priority_fee + 2 * base_fee), max_fee_wei)
 
 
 def bump(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from autometa_cli.chain import roles
 from autometa_cli.chain.blocks import Block
 from autometa_cli.chain.faults import quantity
-from autometa_cli.chain.fees import FeeCapReached, FeeQuote, capped, quote
+from autometa_cli.chain.feemarket import quote
+from autometa_cli.chain.fees import FeeCapReached, FeeQuote, capped
 from autometa_cli.chain.view import View, together
 from autometa_cli.errors import RpcUnreachable
 from autometa_cli.jobs.connection import Client

@@ -7,7 +7,8 @@ import asyncio
 
 import pytest
 
-from autometa_cli.chain.fees import CEILING, quote
+from autometa_cli.chain.feemarket import quote
+from autometa_cli.chain.fees import CEILING
 from tests.network import LiveNetwork
 from tests.working.conftest import _brisk  # noqa: F401  workers look around often
 from tests.working.stage import Stage, no_mining, staged

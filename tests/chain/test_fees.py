@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autometa_cli.chain.fees import FeeCapReached, FeeQuote, bump, capped, quote
+from autometa_cli.chain.feemarket import quote
+from autometa_cli.chain.fees import FeeCapReached, FeeQuote, bump, capped
 from autometa_cli.chain.rpc import Rpc
 from autometa_cli.devnet.node import AnvilProcess
 from autometa_cli.errors import RpcUnreachable
