@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from autometa_cli.chain.actions import NativeTransfer, encode_action
 from autometa_cli.chain.contracts import interface
-from autometa_cli.chain.encodings import NativeTransfer, encode_action
 from autometa_cli.chain.networks import MOONBEAM_MULTICALL3, checksum
 from autometa_cli.devnet.node import AnvilProcess
 

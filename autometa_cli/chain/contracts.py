@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from eth_hash.auto import keccak
 
 from autometa_cli.chain.blocks import Log, Receipt
-from autometa_cli.chain.encodings import BadEncoding
 from autometa_cli.chain.executionwords import read_executed
 from autometa_cli.chain.faults import RpcFault, is_revert, revert_data
 from autometa_cli.chain.interfaces import (
@@ -23,6 +22,7 @@ from autometa_cli.chain.interfaces import (
     interface,
 )
 from autometa_cli.chain.networks import checksum
+from autometa_cli.chain.words import BadEncoding
 from autometa_cli.chain.workflowwords import read_fields
 from autometa_cli.errors import ConfigError
 
@@ -73,9 +73,9 @@ class Workflow:
     Attributes:
         id: counts up from 1.
         owner: checksummed; pays for executions.
-        trigger_type, trigger_data: see encodings.decode_trigger.
+        trigger_type, trigger_data: see trigger_data.decode_trigger.
         action_type: a label only; the first byte of `action_data` decides.
-        action_data: see encodings.decode_action.
+        action_data: see actions.decode_action.
         next_run: seconds since 1970; due from then on.
         interval: seconds; 0: once.
         active: False while paused.

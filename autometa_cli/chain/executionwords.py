@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from autometa_cli.chain.encodings import BadEncoding
 from autometa_cli.chain.interfaces import interface
+from autometa_cli.chain.words import BadEncoding
 
 #: Where `actionData` begins, behind the five words of the arguments.
 _OFFSET = (5 * 32).to_bytes(32, "big")

@@ -17,7 +17,7 @@ from eth_abi.exceptions import DecodingError, EncodingError
 from eth_abi.registry import registry
 from eth_hash.auto import keccak
 
-from autometa_cli.chain.encodings import BadEncoding
+from autometa_cli.chain.words import BadEncoding
 from autometa_cli.errors import ConfigError
 
 # eth_abi is only partly typed.

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from eth_hash.auto import keccak
 
-from autometa_cli.chain.encodings import BadEncoding
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.chain.interfaces import Codec
 from autometa_cli.chain.view import together
+from autometa_cli.chain.words import BadEncoding
 
 if TYPE_CHECKING:
     from autometa_cli.chain.view import View

@@ -13,10 +13,10 @@ from functools import cache
 from typing import Any
 
 from autometa_cli.chain.contracts import ERROR_STRING, ROLE_IDS
-from autometa_cli.chain.encodings import BadEncoding
 from autometa_cli.chain.faults import RpcFault, is_revert, revert_data
 from autometa_cli.chain.interfaces import Codec, CustomError, interface
 from autometa_cli.chain.networks import checksum
+from autometa_cli.chain.words import BadEncoding
 from autometa_cli.units import hex0x
 
 __all__ = ["Revert", "explain", "explain_fault", "is_revert", "revert_data"]

@@ -8,10 +8,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from autometa_cli.chain.contracts import ROLE_IDS
-from autometa_cli.chain.encodings import BadEncoding
 from autometa_cli.chain.faults import RpcFault, is_revert
 from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.view import together
+from autometa_cli.chain.words import BadEncoding
 from autometa_cli.errors import AutometaError, ConfigError, UsageProblem
 
 if TYPE_CHECKING:

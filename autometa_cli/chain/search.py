@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from autometa_cli.chain.actions import decode_action
 from autometa_cli.chain.contracts import Registry, Workflow
-from autometa_cli.chain.encodings import BadEncoding, decode_action, decode_trigger
+from autometa_cli.chain.trigger_data import decode_trigger
+from autometa_cli.chain.words import BadEncoding
 from autometa_cli.chain.workflows import owned_by
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autometa_cli.chain.encodings import BadEncoding
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.view import together
+from autometa_cli.chain.words import BadEncoding
 from autometa_cli.units import from_wei
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from autometa_cli.chain.blocks import Log, Receipt, address20, hash32
-from autometa_cli.chain.encodings import WalletTrigger
 from autometa_cli.chain.faults import EndpointDown, RpcFault, quantity
 from autometa_cli.chain.interfaces import interface
+from autometa_cli.chain.triggers import WalletTrigger
 from autometa_cli.chain.view import together
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The JSON forms of `triggerData` (see `triggers`). Anybody can store them: nothing in them is believed."""
+"""The JSON forms of `triggerData` (see `trigger_data`). Anybody can store them: nothing in them is believed."""
 
 from __future__ import annotations
 
@@ -55,8 +55,11 @@ def decode_wallet(data: bytes) -> WalletTrigger:
         raise BadEncoding(f"{_WALLET}: {fault.message}", fault.hint) from None
 
 
-def encode(trigger: Trigger) -> bytes:
-    """See `triggers.encode_trigger_json`. Numbers are written out in full, never through a float."""
+def encode_trigger_json(trigger: Trigger) -> bytes:
+    """The JSON form. Numbers are written out in full, never through a float.
+
+    Raises BadEncoding for what it cannot say: time, outgoing, no watched wallet.
+    """
     match trigger:
         case PriceTrigger(symbol, comparator, threshold):
             token = json.dumps(symbol.lower())

@@ -6,22 +6,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from types import MappingProxyType
 
+from autometa_cli.chain.actions import Action, ContractCall, NativeTransfer, TokenTransfer, decode_action
 from autometa_cli.chain.contracts import Workflow
-from autometa_cli.chain.encodings import (
-    Action,
-    BadEncoding,
-    ContractCall,
-    NativeTransfer,
-    PriceTrigger,
-    TimeTrigger,
-    TokenTransfer,
-    Trigger,
-    WalletTrigger,
-    decode_action,
-    decode_trigger,
-)
 from autometa_cli.chain.networks import checksum
 from autometa_cli.chain.tokens import Token
+from autometa_cli.chain.trigger_data import decode_trigger
+from autometa_cli.chain.triggers import PriceTrigger, TimeTrigger, Trigger, WalletTrigger
+from autometa_cli.chain.words import BadEncoding
 from autometa_cli.times import LAST_SECOND, relative, utc
 from autometa_cli.units import duration, from_wei
 

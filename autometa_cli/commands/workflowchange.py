@@ -102,7 +102,8 @@ def own_workflow(state: State, id: int) -> tuple[Workflow, dict[str, Token]]:
 
 def price_gap(state: State, draft: Draft | Workflow) -> str:
     """Why this configuration can never tell the price that a trigger, which is readable, waits for, or ""."""
-    from autometa_cli.chain.encodings import PriceTrigger, decode_trigger
+    from autometa_cli.chain.trigger_data import decode_trigger
+    from autometa_cli.chain.triggers import PriceTrigger
     from autometa_cli.scheduling.prices import PriceBook
 
     trigger = decode_trigger(draft.trigger_type, draft.trigger_data)
@@ -114,8 +115,8 @@ async def obstacle_of(state: State, view: View, workflow: Workflow) -> str:
 
     Raises RpcUnreachable.
     """
-    from autometa_cli.chain.actions import native_value
-    from autometa_cli.chain.encodings import BadEncoding, decode_action
+    from autometa_cli.chain.actions import decode_action, native_value
+    from autometa_cli.chain.words import BadEncoding
 
     if not workflow.active:
         return "it is paused"
@@ -144,16 +145,11 @@ async def warn_of_trouble(state: State, view: View, owner: str, draft: Draft, *,
         UsageProblem: there is something to ask, and nobody to answer.
         AutometaError: the answer was no.
     """
-    from autometa_cli.chain.encodings import (
-        BadEncoding,
-        ContractCall,
-        NativeTransfer,
-        TokenTransfer,
-        decode_action,
-        decode_trigger,
-    )
+    from autometa_cli.chain.actions import ContractCall, NativeTransfer, TokenTransfer, decode_action
     from autometa_cli.chain.escrow import Escrow
     from autometa_cli.chain.networks import checksum
+    from autometa_cli.chain.trigger_data import decode_trigger
+    from autometa_cli.chain.words import BadEncoding
 
     warn = state.console.warn
     refused = refusal(state, owner, draft.action_data)

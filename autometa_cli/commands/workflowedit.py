@@ -243,6 +243,7 @@ def update(
 
 def _time_trigger(next_run: int, interval: int) -> bytes:
     """What clients note about a schedule; it decides nothing."""
-    from autometa_cli.chain.encodings import TimeTrigger, encode_trigger
+    from autometa_cli.chain.trigger_abi import encode_trigger
+    from autometa_cli.chain.triggers import TimeTrigger
 
     return encode_trigger(TimeTrigger(next_run, interval))

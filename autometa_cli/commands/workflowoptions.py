@@ -105,7 +105,7 @@ def parse_action(
     raw: str | None,
 ) -> bytes | TokenWish | None:
     """What the action options say; None where none was given. Raises UsageProblem, ConfigError."""
-    from autometa_cli.chain.encodings import ContractCall, NativeTransfer, encode_action
+    from autometa_cli.chain.actions import ContractCall, NativeTransfer, encode_action
     from autometa_cli.chain.networks import parse_address
 
     ways = {"--transfer": transfer, "--token": token, "--call": call, "--action-data": raw}
@@ -138,7 +138,7 @@ def parse_action(
 
 async def token_action(wish: TokenWish, view: View) -> bytes:
     """The action data of a token transfer. Raises UsageProblem where the token does not tell its decimals."""
-    from autometa_cli.chain.encodings import TokenTransfer, encode_action
+    from autometa_cli.chain.actions import TokenTransfer, encode_action
     from autometa_cli.chain.tokens import describe_token
 
     decimals = wish.decimals

@@ -46,7 +46,9 @@ def workflow_table(state: State, workflows: Sequence[Workflow], now: int, empty:
 
 
 def _trigger(workflow: Workflow, symbol: str) -> str:
-    from autometa_cli.chain.encodings import BadEncoding, PriceTrigger, WalletTrigger, decode_trigger
+    from autometa_cli.chain.trigger_data import decode_trigger
+    from autometa_cli.chain.triggers import PriceTrigger, WalletTrigger
+    from autometa_cli.chain.words import BadEncoding
     from autometa_cli.units import from_wei
 
     try:
@@ -63,14 +65,9 @@ def _trigger(workflow: Workflow, symbol: str) -> str:
 
 
 def _action(workflow: Workflow, symbol: str) -> str:
-    from autometa_cli.chain.encodings import (
-        BadEncoding,
-        ContractCall,
-        NativeTransfer,
-        TokenTransfer,
-        decode_action,
-    )
+    from autometa_cli.chain.actions import ContractCall, NativeTransfer, TokenTransfer, decode_action
     from autometa_cli.chain.networks import checksum
+    from autometa_cli.chain.words import BadEncoding
 
     try:
         action = decode_action(workflow.action_data)

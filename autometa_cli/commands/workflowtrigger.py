@@ -11,7 +11,7 @@ from autometa_cli.commands.sending import parse_amount
 from autometa_cli.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from autometa_cli.chain.encodings import Direction
+    from autometa_cli.chain.triggers import Direction
     from autometa_cli.chain.view import View
 
 TRIGGER_PANEL = "What makes it run"
@@ -87,8 +87,10 @@ def parse_trigger_wish(
 
 async def transfer_trigger(wish: TransferWish, owner: str, view: View) -> bytes:
     """The trigger data of a wallet trigger. Raises UsageProblem where the token does not tell its decimals."""
-    from autometa_cli.chain.encodings import WalletTrigger, encode_trigger, encode_trigger_json
     from autometa_cli.chain.tokens import describe_token
+    from autometa_cli.chain.trigger_abi import encode_trigger
+    from autometa_cli.chain.trigger_json import encode_trigger_json
+    from autometa_cli.chain.triggers import WalletTrigger
 
     if wish.least is None:
         return encode_trigger(WalletTrigger(wish.direction, wish.token))
@@ -105,7 +107,9 @@ async def transfer_trigger(wish: TransferWish, owner: str, view: View) -> bytes:
 
 
 def _price(symbol: str, above: str | None, below: str | None) -> PriceWish:
-    from autometa_cli.chain.encodings import BadEncoding, PriceTrigger, encode_trigger
+    from autometa_cli.chain.trigger_abi import encode_trigger
+    from autometa_cli.chain.triggers import PriceTrigger
+    from autometa_cli.chain.words import BadEncoding
 
     if above is not None and below is not None:
         raise UsageProblem("--price takes --above or --below, not both", "such as --price DOT --above 5")

@@ -146,8 +146,9 @@ def refusal(state: State, owner: str, action_data: bytes) -> Forbidden | None:
 
 
 def _trigger(workflow: Workflow, symbol: str, tokens: Mapping[str, Token]) -> dict[str, Any]:
-    from autometa_cli.chain.encodings import BadEncoding, decode_trigger
+    from autometa_cli.chain.trigger_data import decode_trigger
     from autometa_cli.chain.wording import TRIGGER_KINDS, trigger_in_words
+    from autometa_cli.chain.words import BadEncoding
 
     kind, readable = None, True
     try:
@@ -166,8 +167,9 @@ def _trigger(workflow: Workflow, symbol: str, tokens: Mapping[str, Token]) -> di
 
 
 def _action(workflow: Workflow, symbol: str, tokens: Mapping[str, Token]) -> dict[str, Any]:
-    from autometa_cli.chain.encodings import BadEncoding, decode_action
+    from autometa_cli.chain.actions import decode_action
     from autometa_cli.chain.wording import ACTION_KINDS, action_in_words
+    from autometa_cli.chain.words import BadEncoding
 
     kind, readable = None, True
     data = workflow.action_data

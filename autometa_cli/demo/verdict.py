@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autometa_cli.chain.encodings import ContractCall, NativeTransfer, TokenTransfer, native_value
+from autometa_cli.chain.actions import ContractCall, NativeTransfer, TokenTransfer, native_value
 from autometa_cli.demo.facts import Execution, Facts
 from autometa_cli.times import LAST_SECOND, utc
 from autometa_cli.units import amount, from_wei

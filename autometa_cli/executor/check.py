@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autometa_cli.chain.encodings import TokenTransfer, decode_action, native_value
+from autometa_cli.chain.actions import TokenTransfer, decode_action, native_value
 from autometa_cli.chain.executionwords import execution_call
 from autometa_cli.executor.decision import Go, Refusal, Triggers, WhyNot, held
 from autometa_cli.executor.funds import Funds, Need
@@ -17,8 +17,8 @@ from autometa_cli.executor.schedule import next_run, next_run_after_extra
 from autometa_cli.executor.wanted import unwanted
 
 if TYPE_CHECKING:
+    from autometa_cli.chain.actions import Action
     from autometa_cli.chain.contracts import Registry, Workflow
-    from autometa_cli.chain.encodings import Action
     from autometa_cli.chain.networks import Network
     from autometa_cli.executor.budget import Budget
     from autometa_cli.executor.charge import Charge

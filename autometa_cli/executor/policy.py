@@ -21,9 +21,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from autometa_cli.chain.encodings import (
+from autometa_cli.chain.actions import (
     Action,
-    BadEncoding,
     ContractCall,
     NativeTransfer,
     TokenTransfer,
@@ -31,7 +30,7 @@ from autometa_cli.chain.encodings import (
     native_value,
 )
 from autometa_cli.chain.networks import checksum
-from autometa_cli.chain.words import checked_address
+from autometa_cli.chain.words import BadEncoding, checked_address
 from autometa_cli.units import from_wei
 
 MAX_ACTION_SIZE = 24 * 1024

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autometa_cli.chain.contracts import Registry
-from autometa_cli.chain.encodings import TriggerType
+from autometa_cli.chain.triggers import TriggerType
 from autometa_cli.executor.clocks import clock_trouble
 from autometa_cli.executor.head import final_block
 from autometa_cli.jobs.connection import redis_errors

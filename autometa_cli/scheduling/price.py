@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from autometa_cli.units import duration, from_wei
 
 if TYPE_CHECKING:
-    from autometa_cli.chain.encodings import PriceTrigger
+    from autometa_cli.chain.triggers import PriceTrigger
 
 #: USD. A price above this is an error of its source.
 MOST_USD = 10**12

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from autometa_cli.chain.contracts import Registry, Workflow
-from autometa_cli.chain.encodings import BadEncoding, PriceTrigger, TriggerType, decode_trigger
 from autometa_cli.chain.faults import RpcFault
+from autometa_cli.chain.trigger_data import decode_trigger
+from autometa_cli.chain.triggers import PriceTrigger, TriggerType
+from autometa_cli.chain.words import BadEncoding
 from autometa_cli.chain.workflows import existing
 from autometa_cli.executor.budget import Budget
 from autometa_cli.executor.charge import Charge

@@ -10,16 +10,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from autometa_cli.chain.blocks import Block
-from autometa_cli.chain.encodings import (
-    BadEncoding,
-    PriceTrigger,
-    Trigger,
-    TriggerType,
-    WalletTrigger,
-    decode_trigger,
-)
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.chain.transfers import native_of, of_receipt, receipt
+from autometa_cli.chain.trigger_data import decode_trigger
+from autometa_cli.chain.triggers import PriceTrigger, Trigger, TriggerType, WalletTrigger
+from autometa_cli.chain.words import BadEncoding
 from autometa_cli.errors import RpcUnreachable
 from autometa_cli.executor.decision import WhyNot
 from autometa_cli.scheduling.occasion import Event, read_document

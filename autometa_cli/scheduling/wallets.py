@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 
 from autometa_cli.chain.blocks import Block
 from autometa_cli.chain.contracts import Registry, Workflow
-from autometa_cli.chain.encodings import BadEncoding, TriggerType, WalletTrigger, decode_trigger
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.chain.transfers import Transfer, Watch, native_transfers, token_transfers
+from autometa_cli.chain.trigger_data import decode_trigger
+from autometa_cli.chain.triggers import TriggerType, WalletTrigger
+from autometa_cli.chain.words import BadEncoding
 from autometa_cli.errors import RpcUnreachable
 from autometa_cli.jobs.job import job_json
 from autometa_cli.scheduling.doubts import Doubts

@@ -8,9 +8,8 @@ from eth_abi.abi import encode
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from autometa_cli.chain.encodings import (
+from autometa_cli.chain.actions import (
     Action,
-    BadEncoding,
     ContractCall,
     NativeTransfer,
     TokenTransfer,
@@ -18,6 +17,7 @@ from autometa_cli.chain.encodings import (
     encode_action,
     native_value,
 )
+from autometa_cli.chain.words import BadEncoding
 from autometa_cli.errors import AutometaError
 from autometa_cli.units import UINT256_MAX
 

@@ -8,14 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from autometa_cli.chain.encodings import (
-    BadEncoding,
-    PriceTrigger,
-    TriggerType,
-    WalletTrigger,
-    decode_trigger,
-    encode_trigger_json,
-)
+from autometa_cli.chain.trigger_data import decode_trigger
+from autometa_cli.chain.trigger_json import encode_trigger_json
+from autometa_cli.chain.triggers import PriceTrigger, TriggerType, WalletTrigger
+from autometa_cli.chain.words import BadEncoding
 from autometa_cli.units import UINT256_MAX
 
 PRICE, WALLET = TriggerType.PRICE, TriggerType.WALLET

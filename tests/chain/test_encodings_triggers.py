@@ -10,17 +10,11 @@ from eth_abi.abi import encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autometa_cli.chain.encodings import (
-    BadEncoding,
-    PriceTrigger,
-    TimeTrigger,
-    Trigger,
-    TriggerType,
-    WalletTrigger,
-    decode_trigger,
-    encode_trigger,
-    encode_trigger_json,
-)
+from autometa_cli.chain.trigger_abi import encode_trigger
+from autometa_cli.chain.trigger_data import decode_trigger
+from autometa_cli.chain.trigger_json import encode_trigger_json
+from autometa_cli.chain.triggers import PriceTrigger, TimeTrigger, Trigger, TriggerType, WalletTrigger
+from autometa_cli.chain.words import BadEncoding
 from autometa_cli.units import UINT256_MAX
 
 TIME, PRICE, WALLET = TriggerType.TIME, TriggerType.PRICE, TriggerType.WALLET

@@ -12,8 +12,8 @@ from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
 from autometa_cli.chain.account import Account
+from autometa_cli.chain.actions import ContractCall, NativeTransfer, encode_action
 from autometa_cli.chain.contracts import ROLE_IDS, Executed, Registry, Workflow, executed_events, interface
-from autometa_cli.chain.encodings import ContractCall, NativeTransfer, encode_action
 from autometa_cli.chain.rpc import Rpc, RpcFault
 from autometa_cli.devnet.node import AnvilProcess
 from autometa_cli.errors import ConfigError

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
+from autometa_cli.chain.actions import NativeTransfer, decode_action
 from autometa_cli.chain.contracts import Registry
-from autometa_cli.chain.encodings import NativeTransfer, decode_action
 from autometa_cli.chain.rpc import Rpc
 from autometa_cli.demo.workflows import script
 from autometa_cli.devnet import anvil_binary

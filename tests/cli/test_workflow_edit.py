@@ -7,15 +7,10 @@ from collections.abc import Mapping
 
 import pytest
 
+from autometa_cli.chain.actions import ContractCall, NativeTransfer, TokenTransfer, decode_action
 from autometa_cli.chain.contracts import Workflow
-from autometa_cli.chain.encodings import (
-    ContractCall,
-    NativeTransfer,
-    TimeTrigger,
-    TokenTransfer,
-    decode_action,
-    decode_trigger,
-)
+from autometa_cli.chain.trigger_data import decode_trigger
+from autometa_cli.chain.triggers import TimeTrigger
 from autometa_cli.units import UINT256_MAX
 from tests.network import RECIPIENT, LiveNetwork
 from tests.runner import Cli, Result

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from autometa_cli.chain.encodings import PriceTrigger, WalletTrigger, decode_trigger, encode_trigger
 from autometa_cli.chain.networks import checksum
+from autometa_cli.chain.trigger_abi import encode_trigger
+from autometa_cli.chain.trigger_data import decode_trigger
+from autometa_cli.chain.triggers import PriceTrigger, WalletTrigger
 from tests.network import RECIPIENT, LiveNetwork
 from tests.runner import Cli
 from tests.scheduling.live import feed_says, one_pass
@@ -141,7 +143,7 @@ def test_a_transfer_and_its_verdict(cli: Cli, network: LiveNetwork) -> None:
 
 
 def test_an_action_that_would_fail(cli: Cli, network: LiveNetwork) -> None:
-    from autometa_cli.chain.encodings import NativeTransfer
+    from autometa_cli.chain.actions import NativeTransfer
 
     id = made(network, action=NativeTransfer(RECIPIENT, 10**30))
     result = cli("workflow", "simulate", str(id), "--json", env=environment(network))

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from autometa_cli.chain.actions import ContractCall, encode_action
 from autometa_cli.chain.contracts import Workflow
-from autometa_cli.chain.encodings import ContractCall, encode_action
 from autometa_cli.demo.facts import Execution, Facts
 from autometa_cli.demo.verdict import Verdict, judge
 from autometa_cli.demo.workflows import PAUSED_DUE_IN, Cast, Part, script

@@ -6,14 +6,8 @@ from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autometa_cli.chain.encodings import (
-    Action,
-    BadEncoding,
-    ContractCall,
-    NativeTransfer,
-    TokenTransfer,
-    encode_action,
-)
+from autometa_cli.chain.actions import Action, ContractCall, NativeTransfer, TokenTransfer, encode_action
+from autometa_cli.chain.words import BadEncoding
 from autometa_cli.executor.policy import FORBIDDEN_FUNCTIONS, MAX_ACTION_SIZE, Policy, judge
 
 REGISTRY = to_checksum_address("0x" + "1a" * 20)

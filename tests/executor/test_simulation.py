@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from autometa_cli.chain.actions import NativeTransfer
-from autometa_cli.chain.encodings import Action
+from autometa_cli.chain.actions import Action, NativeTransfer
 from autometa_cli.chain.executionwords import execution_call
 from autometa_cli.chain.view import View
 from autometa_cli.executor.decision import Refusal

@@ -7,7 +7,8 @@ import logging
 
 import pytest
 
-from autometa_cli.chain.encodings import PriceTrigger, TimeTrigger, WalletTrigger, encode_trigger
+from autometa_cli.chain.trigger_abi import encode_trigger
+from autometa_cli.chain.triggers import PriceTrigger, TimeTrigger, WalletTrigger
 from tests.chain.loopback import Gateway
 from tests.network import LiveNetwork
 from tests.scheduling.passes import each_once, one_pass, pending, run, scheduler

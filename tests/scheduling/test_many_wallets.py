@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from autometa_cli.chain.encodings import WalletTrigger, encode_trigger, encode_trigger_json
 from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.networks import checksum
 from autometa_cli.chain.rpc import Rpc
+from autometa_cli.chain.trigger_abi import encode_trigger
+from autometa_cli.chain.trigger_json import encode_trigger_json
+from autometa_cli.chain.triggers import WalletTrigger
 from autometa_cli.jobs.queue import JobQueue
 from autometa_cli.scheduler import Scheduler
 from tests.chain.loopback import Gateway

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 
-from autometa_cli.chain.encodings import PriceTrigger
+from autometa_cli.chain.triggers import PriceTrigger
 from autometa_cli.errors import ConfigError
 from autometa_cli.scheduling.price import Price, Unusable
 from autometa_cli.scheduling.pricehttp import MOST_BYTES, HttpPrices, packaged_symbols, symbols_with

@@ -8,7 +8,8 @@ from typing import Any, cast
 import pytest
 
 from autometa_cli.chain.contracts import Workflow
-from autometa_cli.chain.encodings import PriceTrigger, TimeTrigger, WalletTrigger, encode_trigger
+from autometa_cli.chain.trigger_abi import encode_trigger
+from autometa_cli.chain.triggers import PriceTrigger, TimeTrigger, WalletTrigger
 from autometa_cli.scheduling.triggers import Oddity, Triggers, examine
 
 NOW = 1_700_000_000

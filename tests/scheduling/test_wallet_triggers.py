@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from autometa_cli.chain.encodings import WalletTrigger, encode_trigger, encode_trigger_json
 from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.networks import checksum
 from autometa_cli.chain.rpc import Rpc
+from autometa_cli.chain.trigger_abi import encode_trigger
+from autometa_cli.chain.trigger_json import encode_trigger_json
+from autometa_cli.chain.triggers import WalletTrigger
 from autometa_cli.jobs.job import job_json
 from autometa_cli.jobs.queue import JobQueue
 from autometa_cli.scheduler import Scheduler

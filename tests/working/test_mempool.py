@@ -185,8 +185,7 @@ def _is_transfer(network: LiveNetwork) -> bool:
 
 
 async def _redirect(network: LiveNetwork, id: int) -> None:
-    from autometa_cli.chain.actions import NativeTransfer
-    from autometa_cli.chain.encodings import encode_action
+    from autometa_cli.chain.actions import NativeTransfer, encode_action
 
     await network.update(id, action_data=encode_action(NativeTransfer("0x" + "12" * 20, 1)))
 
