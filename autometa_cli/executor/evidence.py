@@ -13,7 +13,8 @@ from autometa_cli.chain.view import together
 from autometa_cli.errors import RpcUnreachable
 from autometa_cli.executor.catalog import HOLDING
 from autometa_cli.executor.head import Counts, counts_of, final_block
-from autometa_cli.executor.proof import Ruling, Tampered, verify_bytes
+from autometa_cli.executor.proof import Tampered, verify_bytes
+from autometa_cli.executor.ruling import Ruling
 from autometa_cli.jobs.record import Attempt
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from autometa_cli.chain.roles import has_role
 from autometa_cli.chain.view import together
 from autometa_cli.errors import ConfigError, RpcUnreachable
 from autometa_cli.executor.executions import executions
-from autometa_cli.executor.proof import Ruling, Verdict, rule, verify_bytes
+from autometa_cli.executor.proof import rule, verify_bytes
+from autometa_cli.executor.ruling import Ruling, Verdict
 from autometa_cli.executor.sharedreads import SharedReads
 from autometa_cli.executor.taker import Takers
 from autometa_cli.executor.transfer import fate

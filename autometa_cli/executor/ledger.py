@@ -17,7 +17,7 @@ from autometa_cli.jobs.script import Answer
 if TYPE_CHECKING:
     from autometa_cli.chain.fees import FeeQuote
     from autometa_cli.executor.head import Counts
-    from autometa_cli.executor.proof import Ruling
+    from autometa_cli.executor.ruling import Ruling
     from autometa_cli.jobs.claim import Claim
     from autometa_cli.jobs.queue import JobQueue
 

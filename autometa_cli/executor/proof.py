@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 from eth_account import Account
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
@@ -12,27 +9,13 @@ from hexbytes import HexBytes
 from autometa_cli.chain import reverts
 from autometa_cli.chain.blocks import Receipt
 from autometa_cli.chain.contracts import executed_events, interface
-from autometa_cli.executor.requests import OPERATOR
+from autometa_cli.executor.reasons import OPERATOR, REFUSED
+from autometa_cli.executor.ruling import Ruling
 from autometa_cli.jobs.record import Attempt, Record
-
-Verdict = Literal[
-    "executed", "action_failed", "reverted", "no_role", "refused", "cancelled", "foreign", "uncertain"
-]
 
 
 class Tampered(ValueError):
     """Bytes in the ledger are not what the record says. They are never sent and prove nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """What a mined attempt of a record decided. `fee` is wei; `gives_back`: the transfer that it took waits again."""
-
-    verdict: Verdict
-    tx: str
-    text: str
-    fee: int
-    gives_back: bool = False
 
 
 def verify_bytes(record: Record, attempt: Attempt) -> None:
@@ -94,7 +77,7 @@ def rule(record: Record, attempt: Attempt, receipt: Receipt) -> Ruling:
         raise Tampered("the receipt is not this transaction's")
     fee = receipt.fee_paid
     if attempt.what == "cancel":
-        if record.reason == "refused" and not record.unwanted:
+        if record.reason == REFUSED and not record.unwanted:
             return Ruling(
                 "refused", receipt.hash, "no endpoint took it; its nonce was used up by a self-transfer", fee
             )

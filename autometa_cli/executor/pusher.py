@@ -10,7 +10,7 @@ from autometa_cli.chain.contracts import interface
 from autometa_cli.chain.fees import FeeCapReached
 from autometa_cli.chain.sendanswers import AnswerClass
 from autometa_cli.executor.proof import Tampered
-from autometa_cli.executor.requests import OPERATOR
+from autometa_cli.executor.reasons import CHANGED, OPERATOR, REFUSED
 from autometa_cli.executor.sender import NotReplicated
 from autometa_cli.executor.wanted import unwanted
 
@@ -104,7 +104,7 @@ class Pusher:
         watched.blocked = f"{record.label}: {text}" if answer is AnswerClass.FUNDS else ""
         watched.spoilt = ""  # its bytes were looked at before they were sent
         if answer is AnswerClass.PERMANENT and record.state == "signed" and watched.hold:
-            await self.replace(watched, head, "refused", unwanted=False)
+            await self.replace(watched, head, REFUSED, unwanted=False)
 
     async def replace(self, watched: Watched, head: Head, reason: str, *, unwanted: bool) -> None:
         """Send a self-transfer at its nonce; what is mined of the two decides.
@@ -130,7 +130,7 @@ class Pusher:
 
     async def _give_up(self, watched: Watched, head: Head, why: str) -> None:
         # A due run is opened again by the scheduler; an extra one that is still wanted is only made anew.
-        anew = watched.record.kind == "now" and why == "changed"
+        anew = watched.record.kind == "now" and why == CHANGED
         await self.replace(watched, head, why, unwanted=not anew)
 
     async def _unwanted(self, record: Record, head: Head) -> str | None:
@@ -142,11 +142,11 @@ class Pusher:
         self._sender.verify(record, record.attempts_sent[-1])
         signed = _call_arguments(record.attempts_sent[-1])
         if signed[1] != workflow.action_data or signed[3].lower() != workflow.owner.lower():
-            return "changed"
+            return CHANGED
         if signed[4] > workflow.gas_budget:
-            return "changed"  # its owner allows less than it would take (with CHARGE=cost it takes less than allowed)
+            return CHANGED  # its owner allows less than it would take (with CHARGE=cost it takes less than allowed)
         if record.kind == "now" and workflow.next_run > head.now and signed[2] != workflow.next_run:
-            return "changed"  # it would put the owner's new date back
+            return CHANGED  # it would put the owner's new date back
         return None
 
     async def bump(self, watched: Watched, head: Head) -> str:

@@ -21,8 +21,6 @@ Wish = Literal["bump", "cancel"]
 
 #: A request that nobody obeyed is forgotten after so long, seconds.
 LAPSES_SECONDS = 3600
-#: Why a person cancelled; records that end so are dead letters, not tried again by themselves.
-OPERATOR = "operator"
 
 _log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from autometa_cli import foreignjson
 from autometa_cli.executor.catalog import HOLDING
-from autometa_cli.executor.requests import OPERATOR
+from autometa_cli.executor.reasons import OPERATOR
 from autometa_cli.jobs.record import SIGNED_STATES
 from autometa_cli.jobs.states import STATES, VERDICTS
 from autometa_cli.jobs.workers import DEAD_AFTER_SECONDS

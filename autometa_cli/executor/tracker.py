@@ -19,6 +19,7 @@ from autometa_cli.executor.judge import Judge
 from autometa_cli.executor.ledger import Hold
 from autometa_cli.executor.proof import Tampered
 from autometa_cli.executor.pusher import Pusher
+from autometa_cli.executor.reasons import GAP
 from autometa_cli.executor.settler import Settler
 from autometa_cli.executor.watchlist import Watched, Watchlist
 from autometa_cli.jobs.record import SIGNED_STATES
@@ -256,7 +257,7 @@ class Tracker:
         elif nonce < counts.final:
             await self._settler.settle(watched, head)
         elif watched.record.kind == "noop" and watched.record.state == "bound":
-            await self.pusher.replace(watched, head, "gap", unwanted=True)
+            await self.pusher.replace(watched, head, GAP, unwanted=True)
         elif watched.record.state not in SIGNED_STATES or not watched.record.attempts_sent:
             await self._watchlist.refresh(watched)
             if watched.record.state in SIGNED_STATES and not watched.record.attempts_sent:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autometa_cli.executor.executions import executions
+from autometa_cli.executor.reasons import CHANGED
 
 if TYPE_CHECKING:
     from autometa_cli.chain.view import View
     from autometa_cli.jobs.record import Record
 
 #: A run that is closed for one of these was never made; its workflow is there, and will run again.
-_GIVE_BACK = frozenset({"moved_on", "paused", "changed"})
+_GIVE_BACK = frozenset({"moved_on", "paused", CHANGED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import get_args
 
 import pytest
 
-from autometa_cli.executor.proof import Verdict
+from autometa_cli.executor.ruling import Verdict
 from autometa_cli.jobs import states
 from autometa_cli.jobs.claim import Claim
 from autometa_cli.jobs.record import OPEN_STATES, SIGNED_STATES
