@@ -13,7 +13,7 @@ import redis.exceptions as rex
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.errors import ConfigError, RpcUnreachable
 from autometa_cli.scheduling.reading import CHUNK
-from autometa_cli.scheduling.snapshot import Snapshots
+from autometa_cli.scheduling.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from autometa_cli.chain.view import View
