@@ -85,25 +85,28 @@ class Hand:
         while not self.stopping:
             try:
                 await self.queue.reconnect()
-                await self._agree()
+                try:
+                    await self._agree()
+                except LedgerInDoubt:
+                    await self._recover()
+                    continue
                 if (await self.queue.workers.register(self.id, {"host": "chaos"})).word == "ok":
                     return
-            except (*_TROUBLE, _Over):
+            except _TROUBLE:  # Redis is away, or another recovers
                 await asyncio.sleep(0.05)
 
-    async def _agree(self) -> None:
-        """This Redis process lost nothing; or recover."""
+    async def _agree(self, worker: str = "") -> None:
+        """This Redis process lost nothing. Raises LedgerInDoubt once that is not so, or not to be proved."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._doubt
         while True:
             try:
-                await self.queue.join(self.id)
+                await self.queue.join(worker)
                 self._in_doubt = False
                 return
             except LedgerInDoubt as error:
                 if error.lost or loop.time() > until:
-                    await self._recover()
-                    raise _Over from error
+                    raise
             await asyncio.sleep(0.05)
 
     async def _recover(self) -> None:
@@ -119,13 +122,15 @@ class Hand:
             try:
                 if self._in_doubt:
                     await self.queue.reconnect()
-                    await self._agree()
+                    await self._agree(self.id)
                 word = (await self.queue.workers.beat(self.id, {"busy": str(len(self._busy))})).word
                 if word == "gone":
                     raise _Over
                 self._in_doubt = word == "recovery"
                 await self.queue.workers.reap(self.id, self._dead_after)
                 await self.queue.promote()  # a suspect runs apart from the others
+            except LedgerInDoubt as error:
+                raise _Over from error  # what it holds is void; the next life asks again, and recovers if it must
             except _TROUBLE:
                 self._in_doubt = True
             await asyncio.sleep(0.05 if self._in_doubt else self._dead_after / 4)
