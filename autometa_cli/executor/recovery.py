@@ -132,7 +132,7 @@ class Recovery:
         queue = self._queue
         senders = set()
         for name in await queue.redis.zrange(queue.keys.open, 0, -1):
-            record = await queue.record(name.decode())
+            record = await queue.record(name.decode("utf-8", "replace"))
             if record and record.sender:
                 senders.add(record.sender)
         for member in await queue.workers.members():
@@ -142,13 +142,16 @@ class Recovery:
 
     async def _doubt_bound(self) -> None:
         for name in await self._queue.redis.zrange(self._queue.keys.open, 0, -1):
-            record = await self._queue.record(name.decode())
+            record = await self._queue.record(name.decode("utf-8", "replace"))
             if record and record.state == "bound" and record.kind != "noop":
                 await self._bury(self._queue.keys.pending, b"", record.job, record.key)
 
     async def _bury_now_jobs(self) -> None:
         k = self._queue.keys
-        aside = [k.cleared_list(stamp.decode()) for stamp in await self._queue.redis.zrange(k.cleared, 0, -1)]
+        aside = [
+            k.cleared_list(stamp.decode("utf-8", "replace"))
+            for stamp in await self._queue.redis.zrange(k.cleared, 0, -1)
+        ]
         lists = [k.pending, *aside, *(k.inflight(m.id) for m in await self._queue.workers.members())]
         twins: Counter[bytes] = Counter()
         for name in lists:
@@ -159,7 +162,7 @@ class Recovery:
                     twins[raw] += 1
                     await self._bury(name, element, raw, opened[1] if opened else _raw_key(raw, twins[raw]))
         for name in await self._queue.redis.zrange(k.delayed, 0, -1):
-            record = await self._queue.record(name.decode())
+            record = await self._queue.record(name.decode("utf-8", "replace"))
             if record and record.kind == "now":
                 await self._bury(k.pending, b"", record.job, record.key)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import redis.exceptions as rex
+
 from autometa_cli.jobs.connection import Connections
+from autometa_cli.jobs.faults import wrong_type
 from autometa_cli.jobs.keys import Keys
 from autometa_cli.jobs.record import Record, read_record
 from autometa_cli.jobs.script import Scripts
@@ -31,8 +34,13 @@ class Access:
         return int(seconds)
 
     async def record(self, key: str) -> Record | None:
-        """One ledger record."""
-        return read_record(key, await self.scripts.command("HGETALL", self.keys.occurrence(key)))
+        """One ledger record; None where there is none, or somebody put something else in its place."""
+        try:
+            return read_record(key, await self.scripts.command("HGETALL", self.keys.occurrence(key)))
+        except rex.ResponseError as error:
+            if not wrong_type(error):
+                raise
+            return None
 
     async def records(self, keys: Sequence[str]) -> list[Record | None]:
         """Several, in one round trip."""

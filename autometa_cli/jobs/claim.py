@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import dataclass
 
@@ -115,6 +116,18 @@ class Claims(Access):
             if state is None or state.decode() not in ("settled", "skipped", "dead"):
                 return generation
             generation += 1
+
+    async def sound(self, worker: str) -> bool:
+        """Whether the keys that all jobs share are what they should be. Reads only."""
+        k = self.keys
+        kinds = {
+            k.epoch: "hash", k.workers: "zset", k.inflight(worker): "list", k.queued: "zset", k.pending: "list",
+            k.dead: "zset", k.history: "stream",
+        }  # fmt: skip
+        found = await asyncio.gather(*(self.scripts.command("TYPE", name) for name in kinds))
+        return all(
+            kind.decode() in (wanted, "none") for kind, wanted in zip(found, kinds.values(), strict=True)
+        )
 
     async def retreat(self, worker: str, element: bytes, raw: bytes | None = None) -> None:
         """Put an element back to the head, as it was taken; `raw` where the element is an envelope without record."""

@@ -67,7 +67,7 @@ async def join(redis: Client, keys: Keys, scripts: Scripts, worker: str = "", ad
         raise LedgerInDoubt("Redis lost writes; workers are recovering the ledger", lost=True)
     seen = {name.decode(): int(value) for name, value in (await redis.hgetall(keys.seen)).items()}
     beats = await redis.zrange(keys.workers, 0, -1, withscores=True)
-    registered = [name.decode() for name, score in beats if score > 0]
+    registered = [name.decode("utf-8", "replace") for name, score in beats if score > 0]
     silent = [name for name in registered if _report(scripts, name) not in seen]
     if silent:
         raise LedgerInDoubt(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import redis.exceptions as rex
 
@@ -63,7 +64,7 @@ def explain(error: BaseException, url: str) -> AutometaError:
     ):
         if found is not None:
             return found
-    if "WRONGTYPE" in first:
+    if wrong_type(error):
         return AutometaError(
             f"a key of the queue in {where} holds something that no queue holds",
             "QUEUE_NAME must name a list; redis-cli TYPE tells what a key is",
@@ -74,6 +75,22 @@ def explain(error: BaseException, url: str) -> AutometaError:
 def in_script(error: BaseException, code: str) -> bool:
     """Whether a command inside a script failed with this code: Redis 6 wraps it into an error of its own."""
     return isinstance(error, rex.ResponseError) and f"-{code} " in str(error)
+
+
+def wrong_type(error: BaseException) -> bool:
+    """Whether somebody made a key something else than it should be."""
+    return isinstance(error, rex.ResponseError) and "WRONGTYPE" in str(error)
+
+
+def readable(answers: Sequence[Any]) -> list[Any]:
+    """The answers of a pipeline, None for each key that somebody made something else.
+
+    Raises redis.exceptions.RedisError: the first other error among them.
+    """
+    for answer in answers:
+        if isinstance(answer, Exception) and not wrong_type(answer):
+            raise answer
+    return [None if isinstance(answer, Exception) else answer for answer in answers]
 
 
 def _settings(error: BaseException, where: str, first: str) -> AutometaError | None:

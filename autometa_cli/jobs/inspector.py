@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from autometa_cli.jobs.deadletters import ANY, Wanted
+from autometa_cli.jobs.faults import readable
 from autometa_cli.jobs.job import BadJob, Job, open_envelope, parse_job
 from autometa_cli.jobs.occurrence import label, occurrence_named
 from autometa_cli.jobs.queue import JobQueue
@@ -13,6 +14,8 @@ from autometa_cli.jobs.record import Record
 
 #: Names that are read at a time.
 _PAGE = 1000
+#: The end of the year 9999, milliseconds: what anybody may have written into an index must still be a date.
+_LATEST_MS = 253_402_300_799_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +161,7 @@ class Inspector:
                 if offset > 0:
                     offset -= 1
                 elif len(found) < count:
-                    found.append((record, int(score)))
+                    found.append((record, int(min(max(score, 0), _LATEST_MS))))
         return found
 
     async def states(self) -> dict[str, int]:
@@ -167,7 +170,9 @@ class Inspector:
         states = dict.fromkeys(
             ("taken", "queued", "delayed", "claimed", "bound", "signed", "cancelling", "dead"), 0
         )
-        held: set[str] = {name.decode() for name in await queue.redis.zrange(keys.open, 0, -1)}
+        held: set[str] = {
+            name.decode("utf-8", "replace") for name in await queue.redis.zrange(keys.open, 0, -1)
+        }
         for member in await queue.workers.members():
             for element in await queue.held(member.id):
                 opened = open_envelope(element)
@@ -182,8 +187,8 @@ class Inspector:
             pipe = queue.redis.pipeline(transaction=False)
             for name in names[start : start + _PAGE]:
                 pipe.hget(keys.occurrence(name), "st")
-            for state in await pipe.execute():
-                if state and state.decode() in ("claimed", "bound", "signed", "cancelling"):
+            for state in readable(await pipe.execute(raise_on_error=False)):
+                if state in (b"claimed", b"bound", b"signed", b"cancelling"):
                     states[state.decode()] += 1
         return states
 
@@ -222,7 +227,10 @@ class Inspector:
                 self._queue.keys.history, max=last, min=since * 1000, count=_PAGE
             )
             for id, fields in rows:
-                entry = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
+                entry = {
+                    name.decode("utf-8", "replace"): value.decode("utf-8", "replace")
+                    for name, value in fields.items()
+                }
                 if (workflow is None or entry.get("workflow") == str(workflow)) and len(found) < count:
                     found.append((int(id.split(b"-")[0]), entry))
             if len(rows) < _PAGE:
@@ -251,12 +259,12 @@ class Inspector:
     async def open(self) -> list[Record]:
         """Records that hold a nonce, the oldest first."""
         names = await self._queue.redis.zrange(self._queue.keys.open, 0, -1)
-        return [r for name in names if (r := await self._queue.record(name.decode()))]
+        return [r for name in names if (r := await self._queue.record(name.decode("utf-8", "replace")))]
 
     async def records(self) -> AsyncIterator[Record]:
         """Every record, in no order, a page of keys at a time."""
         prefix = self._queue.keys.occurrence("")
         async for name in self._queue.redis.scan_iter(match=prefix.replace("[", "\\[") + "*", count=500):
-            record = await self._queue.record(name.decode()[len(prefix) :])
+            record = await self._queue.record(name.decode("utf-8", "replace")[len(prefix) :])
             if record:
                 yield record

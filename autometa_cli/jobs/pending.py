@@ -46,7 +46,7 @@ class PendingList(Access):
         stamps = await self.redis.zrange(k.cleared, 0, 0, desc=True)
         if not stamps:
             return 0
-        stamp = stamps[0].decode()
+        stamp = stamps[0].decode("utf-8", "replace")
         seconds, _ = await self.redis.time()
         aside, moved = k.cleared_list(stamp), 0
         await self._mark_queued(aside, int(await self.redis.llen(aside)), int(seconds) * 1000)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 
 from autometa_cli.jobs.access import Access
+from autometa_cli.jobs.record import Record
 from autometa_cli.jobs.workers import element_for_list
 
 #: A record that says queued for this long and is in no list is pushed again, milliseconds.
@@ -24,16 +26,17 @@ class Waiting(Access):
         seconds, micros = await self.redis.time()
         now = int(seconds) * 1000 + int(micros) // 1000
         k = self.keys
-        keys = [name.decode() for name in await self.redis.zrangebyscore(k.delayed, "-inf", now, 0, most)]
-        records = await asyncio.gather(*(self.record(key) for key in keys))
+        records = await self._named(
+            k.delayed, await self.redis.zrangebyscore(k.delayed, "-inf", now, 0, most)
+        )
         answers = await asyncio.gather(
             *(
                 self.scripts.call(
                     "promote",
-                    [k.epoch, k.delayed, k.occurrence(key), k.pending, k.queued],
-                    [key, element_for_list(record.id, key, record.job) if record else b""],
+                    [k.epoch, k.delayed, k.occurrence(record.key), k.pending, k.queued],
+                    [record.key, element_for_list(record.id, record.key, record.job)],
                 )
-                for key, record in zip(keys, records, strict=True)
+                for record in records
             )
         )
         return sum(answer.word == "ok" for answer in answers)
@@ -46,10 +49,7 @@ class Waiting(Access):
         if not late:
             return 0
         listed = await self._listed()
-        missing = [name.decode() for name in late if name not in listed]
-        records = await asyncio.gather(*(self.record(key) for key in missing))
-        if unknown := [key for key, record in zip(missing, records, strict=True) if record is None]:
-            await self.redis.zrem(k.queued, *unknown)
+        records = await self._named(k.queued, [name for name in late if name not in listed])
         answers = await asyncio.gather(
             *(
                 self.scripts.call(
@@ -58,16 +58,25 @@ class Waiting(Access):
                     [record.key, element_for_list(record.id, record.key, record.job), LOST_AFTER_MS],
                 )
                 for record in records
-                if record is not None
             )
         )
         return sum(answer.word == "ok" for answer in answers)
+
+    async def _named(self, index: str, names: Sequence[bytes]) -> list[Record]:
+        """The records that an index names. What names none is taken out of it, or it would be met again and again."""
+        records = await self.records([name.decode("utf-8", "replace") for name in names])
+        if unknown := [name for name, record in zip(names, records, strict=True) if record is None]:
+            await self.redis.zrem(index, *unknown)
+        return [record for record in records if record is not None]
 
     async def _listed(self) -> set[bytes]:
         """Keys of the records whose elements are pending, or were moved aside by `clear`."""
         stamps = await self.redis.zrange(self.keys.cleared, 0, -1)
         found: set[bytes] = set()
-        for name in (self.keys.pending, *(self.keys.cleared_list(stamp.decode()) for stamp in stamps)):
+        for name in (
+            self.keys.pending,
+            *(self.keys.cleared_list(stamp.decode("utf-8", "replace")) for stamp in stamps),
+        ):
             # From the tail: what is taken at the head meanwhile moves nothing past us.
             last = -1
             while page := await self.redis.lrange(name, last - _PAGE + 1, last):

@@ -8,7 +8,10 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import redis.exceptions as rex
+
 from autometa_cli.jobs.connection import Client
+from autometa_cli.jobs.faults import readable, wrong_type
 from autometa_cli.jobs.job import BadJob, open_envelope, parse_job
 from autometa_cli.jobs.keys import Keys
 from autometa_cli.jobs.pause import read_pause
@@ -88,16 +91,21 @@ class Workers:
         now = int(seconds) * 1000 + int(micros) // 1000
         rows = await self._redis.zrange(self._keys.workers, 0, -1, withscores=True)
         pipe = self._redis.pipeline(transaction=False)
-        for name, _ in rows:
-            pipe.hgetall(self._keys.worker(name.decode()))
+        names = [name.decode("utf-8", "replace") for name, _ in rows]
+        for name in names:
+            pipe.hgetall(self._keys.worker(name))
+        said = readable(await pipe.execute(raise_on_error=False))
         members = [
             Member(
-                id=name.decode(),
+                id=name,
                 beat_age=max(0.0, (now - abs(score)) / 1000),
                 buried=score < 0,
-                fields={k.decode(): v.decode("utf-8", "replace") for k, v in stored.items()},
+                fields={
+                    k.decode("utf-8", "replace"): v.decode("utf-8", "replace")
+                    for k, v in (stored or {}).items()
+                },
             )
-            for (name, score), stored in zip(rows, await pipe.execute(), strict=True)
+            for name, (_, score), stored in zip(names, rows, said, strict=True)
         ]
         return sorted(members, key=lambda m: m.beat_age)
 
@@ -111,7 +119,12 @@ class Workers:
             if member.id == me or not (member.buried or member.beat_age >= dead_after):
                 continue
             inflight = self._keys.inflight(member.id)
-            elements: list[bytes] = await self._redis.lrange(inflight, 0, -1)
+            try:
+                elements: list[bytes] = await self._redis.lrange(inflight, 0, -1)
+            except rex.ResponseError as error:
+                if not wrong_type(error):
+                    raise
+                elements = []  # whatever somebody put there, it is no job
             if not member.buried:
                 await self._reap(member.id, None, dead_after)
             suspects = 0

@@ -60,7 +60,7 @@ class Burst:
             if pending or due or await redis.llen(keys.inflight(self._worker)):
                 return False
             for worker, beat in await redis.zrange(keys.workers, 0, -1, withscores=True):
-                name = worker.decode()
+                name = worker.decode("utf-8", "replace")
                 if await redis.llen(keys.inflight(name)) and self._others.setdefault(name, beat) == beat:
                     return False
         except rex.RedisError:

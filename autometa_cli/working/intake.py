@@ -7,6 +7,8 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import redis.exceptions as rex
+
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.errors import AutometaError, RpcUnreachable
 from autometa_cli.executor import faultpoints
@@ -14,6 +16,7 @@ from autometa_cli.executor.decision import Lost, Refusal
 from autometa_cli.executor.ledger import Hold
 from autometa_cli.executor.wanted import contradiction, digest, unwanted
 from autometa_cli.jobs.claim import Claim, Sighting
+from autometa_cli.jobs.faults import wrong_type
 from autometa_cli.jobs.job import BadJob, Job, open_envelope, parse_job
 from autometa_cli.jobs.occurrence import Occurrence, label
 from autometa_cli.jobs.queue import JobQueue
@@ -29,6 +32,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 #: Of so many jobs that wait it is remembered what was said last.
 _REMEMBERED = 10_000
+_SPOILT = (
+    "a key in Redis that the record of this run, or of its workflow, should have holds something else (redis-cli TYPE "
+    "tells; docs/redis-keys.md has the names); remove that, and retry this letter"
+)
 
 
 class Intake:
@@ -57,6 +64,12 @@ class Intake:
         self.raws[raw] += 1
         try:
             claim, workflow, head = await self._claimed(raw)
+        except rex.ResponseError as error:
+            # Its record or its workflow's key: in its way, and in no other's.
+            if not wrong_type(error) or not await self._queue.sound(self._worker):
+                raise
+            await self._bury(raw, "unreadable", _SPOILT)
+            return
         finally:
             self.raws[raw] -= 1
             if not self.raws[raw]:
@@ -94,8 +107,7 @@ class Intake:
         try:
             job = parse_job(raw)
         except BadJob as error:
-            key = await self._queue.entomb(self._worker, raw, "unreadable", error.message)
-            _log.warning("buried as %s: %s", key, error.message)
+            await self._bury(raw, "unreadable", error.message)
             return None, None, None
         taken = asyncio.get_running_loop().time()
         try:
@@ -124,8 +136,7 @@ class Intake:
         wrong = contradiction(job, workflow)
         if wrong and await self._is_foreign(job, occurrence.key):
             # No record is made or closed for it: a lie must not stand in the way of the true occurrence.
-            key = await self._queue.entomb(self._worker, job.raw, "mismatch", wrong)
-            _log.warning("buried as %s: %s", key, wrong)
+            await self._bury(job.raw, "mismatch", wrong)
             return None
         answer = await self._queue.adopt(
             self._worker, job, occurrence, id, await self._sighting(occurrence, workflow, head)
@@ -144,8 +155,7 @@ class Intake:
         if answer.word == "unfinal":
             # Of its forerunner nobody knows either: left in our list it would wait for ever, and be seen by nobody.
             text = f"it names generation {occurrence.generation} of a run whose earlier ones nobody knows"
-            key = await self._queue.entomb(self._worker, job.raw, "mismatch", text)
-            _log.warning("buried as %s: %s", key, text)
+            await self._bury(job.raw, "mismatch", text)
         elif answer.word in ("stale", "recovery"):
             await asyncio.sleep(self._executor.heads.patience)
             await self._queue.retreat(self._worker, job.raw)
@@ -157,6 +167,10 @@ class Intake:
         elif answer.word == "duplicate":
             self._tell_dropped(job, occurrence, answer.rest[0] if answer.rest else "")
         return None
+
+    async def _bury(self, raw: bytes, reason: str, text: str) -> None:
+        key = await self._queue.entomb(self._worker, raw, reason, text)
+        _log.warning("buried as %s: %s", key, text)
 
     @staticmethod
     def _tell_dropped(job: Job, occurrence: Occurrence, state: str) -> None:

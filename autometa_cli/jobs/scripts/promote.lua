@@ -7,9 +7,10 @@ local due = redis.call('ZSCORE', KEYS[2], ARGV[2])
 if not due then return {'already', seq()} end
 local now = now_ms()
 if tonumber(due) > now then return {'early', seq()} end
+local st = redis.call('HGET', KEYS[3], 'st')
 must_be_list(KEYS[4])
 redis.call('ZREM', KEYS[2], ARGV[2])
-if redis.call('HGET', KEYS[3], 'st') ~= 'delayed' then return {'already', advance()} end
+if st ~= 'delayed' then return {'already', advance()} end
 redis.call('HSET', KEYS[3], 'st', 'queued')
 redis.call('RPUSH', KEYS[4], ARGV[3])
 redis.call('ZADD', KEYS[5], text(now), ARGV[2])

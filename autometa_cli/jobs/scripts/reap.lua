@@ -18,6 +18,9 @@ local bury_only = ARGV[7] == 'bury'
 if bury_only and score < 0 then return {'already', seq()} end
 if not bury_only and not redis.call('LPOS', KEYS[3], element) then return {'already', seq()} end
 must_be_list(KEYS[5])
+-- Where somebody put something else in the record's place, it is as good as gone.
+local there = not bury_only and redis.call('TYPE', KEYS[4]).ok == 'hash'
+local r = there and redis.call('HMGET', KEYS[4], 'st', 'holder', 'fence', 'recoveries', 'seen') or {}
 if score >= 0 then
   redis.call('ZREM', KEYS[2], dead)  -- a deleting write first: a full Redis lets the others follow
   redis.call('ZADD', KEYS[2], text(-now), dead)
@@ -28,7 +31,6 @@ if key == '' then
   redis.call('LPUSH', KEYS[5], element)
   return {'ok', advance(), 'queued'}
 end
-local r = redis.call('HMGET', KEYS[4], 'st', 'holder', 'fence', 'recoveries', 'seen')
 if not r[1] then  -- its record is gone; whoever takes it makes another, or buries it
   redis.call('LPUSH', KEYS[5], ARGV[5])
   return {'ok', advance(), 'queued'}
