@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from autometa_cli.chain.networks import Network, network, public_rate, with_chain_id
 from autometa_cli.errors import ConfigError
 from autometa_cli.layers import Layers, Problem, Value, gather
+from autometa_cli.networks import Network, network, public_rate, with_chain_id
 from autometa_cli.options import BY_NAME, OPTIONS
 from autometa_cli.secrets import KeySource, conceal, redact_url
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from autometa_cli import parsers
-from autometa_cli.chain.networks import CHAIN_ID_MAX, network, parse_address
+from autometa_cli.addresses import parse_address
+from autometa_cli.networks import CHAIN_ID_MAX, network
 
 Kind = Literal["plain", "url", "secret", "path"]
 

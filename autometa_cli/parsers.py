@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
-from autometa_cli.chain.networks import parse_address
+from autometa_cli.addresses import parse_address
 from autometa_cli.errors import ConfigError
 from autometa_cli.units import to_wei
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from autometa_cli.addresses import checksum
 from autometa_cli.chain.actions import NativeTransfer, encode_action
 from autometa_cli.chain.contracts import interface
-from autometa_cli.chain.networks import checksum
 from autometa_cli.devnet.contracts import set_up
 from autometa_cli.secrets import Signer
 

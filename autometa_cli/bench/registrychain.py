@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from autometa_cli.addresses import checksum
 from autometa_cli.chain.actions import NativeTransfer, encode_action
 from autometa_cli.chain.contracts import interface
-from autometa_cli.chain.networks import MOONBEAM_MULTICALL3, checksum
 from autometa_cli.devnet.node import AnvilProcess
+from autometa_cli.networks import MOONBEAM_MULTICALL3
 
 _MAKER = "0x00000000000000000000000000000000000be4c4"
 #: Workflows in one transaction; a block's gas limit is raised to fit them.

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from autometa_cli import config
+from autometa_cli.addresses import checksum
 from autometa_cli.bench.registrychain import RegistryChain
 from autometa_cli.chain.contracts import Registry, Workflow
-from autometa_cli.chain.networks import checksum, network
 from autometa_cli.chain.rpc import Rpc
 from autometa_cli.config import Settings
 from autometa_cli.devnet import anvil_binary
 from autometa_cli.devnet.node import AnvilProcess
 from autometa_cli.devnet.server import ValkeyProcess
 from autometa_cli.jobs.queue import JobQueue
+from autometa_cli.networks import network
 from autometa_cli.scheduler import Scheduler
 from autometa_cli.scheduling.mirror import Mirror
 from autometa_cli.scheduling.snapshot import Snapshot

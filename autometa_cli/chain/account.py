@@ -8,22 +8,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from autometa_cli.addresses import checksum
 from autometa_cli.chain.blocks import Receipt
 from autometa_cli.chain.faults import RpcFault, is_revert, quantity
 from autometa_cli.chain.feemarket import quote
 from autometa_cli.chain.fees import FeeQuote
-from autometa_cli.chain.networks import checksum, explorer_tx
 from autometa_cli.chain.reverts import Revert, explain_fault
 from autometa_cli.chain.sendanswers import AnswerClass, SendAnswer
+from autometa_cli.chain.sent import Sent
 from autometa_cli.errors import AutometaError, NotPermitted, Reverted, RpcUnreachable, StillPending
+from autometa_cli.networks import explorer_tx
 from autometa_cli.units import duration, from_wei, hex0x
 
 if TYPE_CHECKING:
-    from autometa_cli.chain.networks import Network
     from autometa_cli.chain.rpc import Rpc, View
+    from autometa_cli.networks import Network
     from autometa_cli.secrets import SignedBytes, Signer
 
 #: Seconds between offering the same bytes again, while they are not mined.
@@ -39,27 +40,6 @@ _HOPEFUL = frozenset(
         AnswerClass.RATE,
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A transaction that was mined and did not revert.
-
-    Attributes:
-        hash: 0x and 64 digits.
-        gas_used: gas.
-        fee_paid: wei.
-        contract_address: of the contract that it created, checksummed, or None.
-        explorer: link to it, where the network has an explorer.
-    """
-
-    hash: str
-    block_number: int
-    gas_used: int
-    fee_paid: int
-    receipt: Receipt
-    contract_address: str | None = None
-    explorer: str | None = None
 
 
 class Account:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from eth_hash.auto import keccak
 
+from autometa_cli.addresses import checksum
 from autometa_cli.chain.blocks import Log, Receipt
 from autometa_cli.chain.executionwords import read_executed
 from autometa_cli.chain.faults import RpcFault, is_revert, revert_data
@@ -21,7 +22,6 @@ from autometa_cli.chain.interfaces import (
     Function,
     interface,
 )
-from autometa_cli.chain.networks import checksum
 from autometa_cli.chain.words import BadEncoding
 from autometa_cli.chain.workflowwords import read_fields
 from autometa_cli.errors import ConfigError

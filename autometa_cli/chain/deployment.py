@@ -24,8 +24,9 @@ from autometa_cli.errors import AutometaError, StillPending
 from autometa_cli.units import amount, duration
 
 if TYPE_CHECKING:
-    from autometa_cli.chain.account import Account, Sent
+    from autometa_cli.chain.account import Account
     from autometa_cli.chain.journal import Journal
+    from autometa_cli.chain.sent import Sent
     from autometa_cli.chain.view import View
 
 #: How often a step is looked at before it counts as stuck: after its own transaction, and after others.

@@ -8,7 +8,7 @@ from typing import Literal
 
 from eth_hash.auto import keccak
 
-from autometa_cli.chain.networks import checksum
+from autometa_cli.addresses import checksum
 
 CONTRACTS = ("WorkflowRegistry", "FeeEscrow", "ActionExecutor")
 #: What granting a role costs, in gas: for steps whose contract is not there yet to be asked.

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from autometa_cli.addresses import checksum
 from autometa_cli.chain.faults import RpcFault, is_revert
 from autometa_cli.chain.interfaces import interface
-from autometa_cli.chain.networks import checksum
 from autometa_cli.chain.words import BadEncoding
 from autometa_cli.errors import AutometaError, ConfigError
 from autometa_cli.units import from_wei
 
 if TYPE_CHECKING:
-    from autometa_cli.chain.account import Account, Sent
+    from autometa_cli.chain.account import Account
+    from autometa_cli.chain.sent import Sent
     from autometa_cli.chain.view import View
 
 CONTRACT = "FeeEscrow"

@@ -9,8 +9,8 @@ from autometa_cli.chain.fees import FeeQuote, capped
 from autometa_cli.chain.view import View
 
 if TYPE_CHECKING:
-    from autometa_cli.chain.networks import Network
     from autometa_cli.chain.rpc import Rpc
+    from autometa_cli.networks import Network
 
 
 async def quote(source: Rpc | View, network: Network, max_fee_wei: int | None = None) -> FeeQuote:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from autometa_cli.addresses import checksum
 from autometa_cli.chain.contracts import ERROR_STRING, ROLE_IDS
 from autometa_cli.chain.faults import RpcFault, is_revert, revert_data
 from autometa_cli.chain.interfaces import Codec, CustomError, interface
-from autometa_cli.chain.networks import checksum
 from autometa_cli.chain.words import BadEncoding
 from autometa_cli.units import hex0x
 

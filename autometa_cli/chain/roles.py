@@ -15,8 +15,9 @@ from autometa_cli.chain.words import BadEncoding
 from autometa_cli.errors import AutometaError, ConfigError, UsageProblem
 
 if TYPE_CHECKING:
-    from autometa_cli.chain.account import Account, Sent
+    from autometa_cli.chain.account import Account
     from autometa_cli.chain.rpc import View
+    from autometa_cli.chain.sent import Sent
 
 __all__ = [
     "CONTRACTS",

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from types import MappingProxyType
 
+from autometa_cli.addresses import checksum
 from autometa_cli.chain.actions import Action, ContractCall, NativeTransfer, TokenTransfer, decode_action
 from autometa_cli.chain.contracts import Workflow
-from autometa_cli.chain.networks import checksum
 from autometa_cli.chain.tokens import Token
 from autometa_cli.chain.trigger_data import decode_trigger
 from autometa_cli.chain.triggers import PriceTrigger, TimeTrigger, Trigger, WalletTrigger

@@ -114,7 +114,7 @@ def checked_uint(value: object, name: str) -> int:
 
 def checked_address(value: object, name: str) -> str:
     """`value` in lower case if it is an address (of right checksum, if it has one). Raises BadEncoding."""
-    from autometa_cli.chain.networks import parse_address
+    from autometa_cli.addresses import parse_address
 
     if not isinstance(value, str):
         raise BadEncoding(f"{name} must be an address, not {type(value).__name__}")

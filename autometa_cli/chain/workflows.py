@@ -10,7 +10,8 @@ from autometa_cli.chain.interfaces import interface
 from autometa_cli.errors import AutometaError, NotPermitted
 
 if TYPE_CHECKING:
-    from autometa_cli.chain.account import Account, Sent
+    from autometa_cli.chain.account import Account
+    from autometa_cli.chain.sent import Sent
     from autometa_cli.chain.view import View
 
 CONTRACT = "WorkflowRegistry"

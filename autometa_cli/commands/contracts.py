@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from autometa_cli.chain.deployment import Deployed, Deployment
     from autometa_cli.chain.deploymentplan import Plan, Planned
-    from autometa_cli.chain.networks import Network
+    from autometa_cli.networks import Network
 
 app = command_group(
     "Deploy and wire the three contracts.",
@@ -78,7 +78,7 @@ def deploy(
     is not deployed a second time. Prints lines for your .env.
     """
     state = begin(as_json, env_file)
-    from autometa_cli.chain.networks import parse_address
+    from autometa_cli.addresses import parse_address
 
     workers = [parse_address(text, "--worker") for text in worker or ()]
     state.run(_deploy(state, workers, state_file, dry_run=dry_run, yes=yes))
@@ -143,7 +143,7 @@ def _document(deployment: Deployment, plan: Plan, deployed: Deployed | None) -> 
 
 
 def _step(planned: Planned, addresses: Any, network: Network, deployed: Deployed | None) -> dict[str, Any]:
-    from autometa_cli.chain.networks import explorer_address
+    from autometa_cli.networks import explorer_address
 
     step = planned.step
     address = addresses[step.contract]
@@ -187,7 +187,7 @@ def _summary(plan: Plan, network: Network) -> str:
 
 
 def _say_how_it_went(state: State, deployment: Deployment, deployed: Deployed) -> None:
-    from autometa_cli.chain.networks import explorer_address
+    from autometa_cli.networks import explorer_address
 
     network, console = deployment.account.network, state.console
     for step, sent in deployed.sent.items():

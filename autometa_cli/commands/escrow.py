@@ -57,8 +57,8 @@ def balance(
 ) -> None:
     """Show what an owner has in the escrow. Needs no key when ADDRESS is given."""
     state = begin(as_json, env_file)
+    from autometa_cli.addresses import parse_address
     from autometa_cli.chain.escrow import Escrow
-    from autometa_cli.chain.networks import parse_address
     from autometa_cli.chain.rpc import Rpc
 
     settings = state.settings

@@ -163,7 +163,7 @@ def list_roles(
 ) -> None:
     """List the roles that a working system needs, and who has them."""
     state = begin(as_json, env_file)
-    from autometa_cli.chain.networks import parse_address
+    from autometa_cli.addresses import parse_address
     from autometa_cli.chain.roles import CONTRACTS, Wire, wiring
     from autometa_cli.chain.rpc import Rpc
 

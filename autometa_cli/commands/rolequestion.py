@@ -99,7 +99,7 @@ def role_question(state: State, account: str | None, role: str | None, contract:
         UsageProblem: there is no such contract or role, or it cannot be told whose role is meant.
         ConfigError: an address is malformed, the contract's is not set, or the worker's key cannot be read.
     """
-    from autometa_cli.chain.networks import parse_address
+    from autometa_cli.addresses import parse_address
     from autometa_cli.chain.roles import CONTRACTS, REQUIRED
 
     names = {name.lower(): name for name in CONTRACTS} | _OTHER_NAMES

@@ -10,7 +10,8 @@ from autometa_cli.errors import UsageProblem
 from autometa_cli.units import from_wei, to_wei
 
 if TYPE_CHECKING:
-    from autometa_cli.chain.account import Account, Sent
+    from autometa_cli.chain.account import Account
+    from autometa_cli.chain.sent import Sent
     from autometa_cli.commands.context import State
     from autometa_cli.secrets import Signer
 

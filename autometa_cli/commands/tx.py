@@ -182,7 +182,7 @@ async def _earlier(queue: JobQueue, record: Record) -> list[dict[str, Any]]:
 
 
 def _chosen(workflow: str | None, states: list[str] | None, sender: str | None, everything: bool) -> Chosen:
-    from autometa_cli.chain.networks import parse_address
+    from autometa_cli.addresses import parse_address
     from autometa_cli.executor.catalog import HOLDING, Chosen, states_named
     from autometa_cli.jobs.states import STATES
 

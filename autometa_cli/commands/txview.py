@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autometa_cli.chain.networks import explorer_tx
 from autometa_cli.commands.queueview import record_document
 from autometa_cli.commands.workflowview import whole
+from autometa_cli.networks import explorer_tx
 from autometa_cli.units import duration, from_wei, gwei
 
 if TYPE_CHECKING:
-    from autometa_cli.chain.networks import Network
     from autometa_cli.executor.evidence import Evidence, Fate
     from autometa_cli.executor.standing import Crew, Standing
     from autometa_cli.jobs.record import Attempt, Record
+    from autometa_cli.networks import Network
 
 LIST_COLUMNS = ("JOB", "STATE", "SENDER", "NONCE", "AGE", "TXS", "TRIED", "FEE", "TRANSACTION", "WAITS FOR")
 

@@ -12,7 +12,7 @@ from autometa_cli.errors import ExitCode, UsageProblem
 from autometa_cli.units import from_wei, to_wei
 
 if TYPE_CHECKING:
-    from autometa_cli.chain.networks import Network
+    from autometa_cli.networks import Network
 
 app = command_group(
     "Show the addresses and balances of the configured keys.",
@@ -45,7 +45,7 @@ def address(key: KeyOption = Key.worker, as_json: JsonOption = False, env_file: 
     Derived from the key itself; asks neither the chain nor Redis.
     """
     state = begin(as_json, env_file)
-    from autometa_cli.chain.networks import explorer_address
+    from autometa_cli.networks import explorer_address
 
     found = _address_of(state, key)
     link = explorer_address(state.settings.network, found)
@@ -84,8 +84,9 @@ def balance(
     code 8 when the answer is no.
     """
     state = begin(as_json, env_file)
-    from autometa_cli.chain.networks import explorer_address, parse_address
+    from autometa_cli.addresses import parse_address
     from autometa_cli.chain.rpc import Rpc
+    from autometa_cli.networks import explorer_address
 
     threshold = _amount(minimum, "--min") if minimum is not None else None
     settings = state.settings

@@ -83,8 +83,8 @@ def list_workflows(
     state = begin(as_json, env_file)
     if active and paused:
         raise UsageProblem("--active and --paused exclude each other", "leave both out to see all workflows")
+    from autometa_cli.addresses import parse_address
     from autometa_cli.chain.contracts import Registry
-    from autometa_cli.chain.networks import parse_address
     from autometa_cli.chain.rpc import Rpc
     from autometa_cli.chain.search import Search, search
 

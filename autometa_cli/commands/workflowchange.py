@@ -145,9 +145,9 @@ async def warn_of_trouble(state: State, view: View, owner: str, draft: Draft, *,
         UsageProblem: there is something to ask, and nobody to answer.
         AutometaError: the answer was no.
     """
+    from autometa_cli.addresses import checksum
     from autometa_cli.chain.actions import ContractCall, NativeTransfer, TokenTransfer, decode_action
     from autometa_cli.chain.escrow import Escrow
-    from autometa_cli.chain.networks import checksum
     from autometa_cli.chain.trigger_data import decode_trigger
     from autometa_cli.chain.words import BadEncoding
 

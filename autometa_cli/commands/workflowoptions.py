@@ -105,8 +105,8 @@ def parse_action(
     raw: str | None,
 ) -> bytes | TokenWish | None:
     """What the action options say; None where none was given. Raises UsageProblem, ConfigError."""
+    from autometa_cli.addresses import parse_address
     from autometa_cli.chain.actions import ContractCall, NativeTransfer, encode_action
-    from autometa_cli.chain.networks import parse_address
 
     ways = {"--transfer": transfer, "--token": token, "--call": call, "--action-data": raw}
     chosen = [name for name, text in ways.items() if text is not None]

@@ -61,7 +61,7 @@ def simulate(
 
 
 def _address(state: State, given: str | None) -> str:
-    from autometa_cli.chain.networks import parse_address
+    from autometa_cli.addresses import parse_address
 
     if given is not None:
         return parse_address(given, "--as")

@@ -65,8 +65,8 @@ def _trigger(workflow: Workflow, symbol: str) -> str:
 
 
 def _action(workflow: Workflow, symbol: str) -> str:
+    from autometa_cli.addresses import checksum
     from autometa_cli.chain.actions import ContractCall, NativeTransfer, TokenTransfer, decode_action
-    from autometa_cli.chain.networks import checksum
     from autometa_cli.chain.words import BadEncoding
 
     try:

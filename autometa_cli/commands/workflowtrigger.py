@@ -123,7 +123,7 @@ def _price(symbol: str, above: str | None, below: str | None) -> PriceWish:
 
 
 def _transfer(direction: str, of: str | None, least: str | None) -> TransferWish:
-    from autometa_cli.chain.networks import parse_address
+    from autometa_cli.addresses import parse_address
 
     way = _DIRECTIONS.get(direction.strip().lower())
     if way is None:

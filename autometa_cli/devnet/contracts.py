@@ -10,14 +10,15 @@ from typing import Any
 
 from eth_account import Account as KeyMaker
 
+from autometa_cli.addresses import checksum
 from autometa_cli.chain.account import Account
 from autometa_cli.chain.contracts import interface
 from autometa_cli.chain.deployment import Deployed, Deployment
 from autometa_cli.chain.journal import Journal
-from autometa_cli.chain.networks import checksum, network
 from autometa_cli.chain.rpc import Rpc
 from autometa_cli.devnet.info import DevnetAccount
 from autometa_cli.devnet.node import AnvilProcess
+from autometa_cli.networks import network
 from autometa_cli.secrets import Signer
 from autometa_cli.units import WEI_PER_ETHER
 

@@ -19,12 +19,12 @@ from autometa_cli.executor.wanted import unwanted
 if TYPE_CHECKING:
     from autometa_cli.chain.actions import Action
     from autometa_cli.chain.contracts import Registry, Workflow
-    from autometa_cli.chain.networks import Network
     from autometa_cli.executor.budget import Budget
     from autometa_cli.executor.charge import Charge
     from autometa_cli.executor.head import Head
     from autometa_cli.executor.simulation import Simulator
     from autometa_cli.jobs.occurrence import Occurrence
+    from autometa_cli.networks import Network
 from autometa_cli.times import utc
 
 #: An occurrence that is put off for a short while looks again after this many blocks.

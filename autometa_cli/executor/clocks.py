@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from autometa_cli.units import duration
 
 if TYPE_CHECKING:
-    from autometa_cli.chain.networks import Network
+    from autometa_cli.networks import Network
 
 #: They may differ by this many block times; more means that one of them is wrong, or the chain stands still.
 CLOCK_BLOCKS = 10

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from autometa_cli.addresses import checksum
 from autometa_cli.chain.contracts import interface
-from autometa_cli.chain.networks import checksum
 from autometa_cli.executor.sharedreads import SharedReads
 from autometa_cli.units import from_wei
 

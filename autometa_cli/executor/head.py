@@ -16,8 +16,8 @@ from autometa_cli.errors import RpcUnreachable
 from autometa_cli.jobs.connection import Client
 
 if TYPE_CHECKING:
-    from autometa_cli.chain.networks import Network
     from autometa_cli.chain.rpc import Rpc
+    from autometa_cli.networks import Network
 
 
 @dataclass(frozen=True, slots=True)

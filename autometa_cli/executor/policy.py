@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from autometa_cli.addresses import checksum
 from autometa_cli.chain.actions import (
     Action,
     ContractCall,
@@ -29,7 +30,6 @@ from autometa_cli.chain.actions import (
     decode_action,
     native_value,
 )
-from autometa_cli.chain.networks import checksum
 from autometa_cli.chain.words import BadEncoding, checked_address
 from autometa_cli.units import from_wei
 

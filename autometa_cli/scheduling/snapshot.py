@@ -7,8 +7,8 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from autometa_cli.addresses import checksum
 from autometa_cli.chain.contracts import Workflow
-from autometa_cli.chain.networks import checksum
 from autometa_cli.scheduling.trail import Step
 
 _HEAD = struct.Struct(">Q20sBBB32s32s32sII")

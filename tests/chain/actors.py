@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+from autometa_cli.addresses import checksum
 from autometa_cli.chain.account import Account
 from autometa_cli.chain.contracts import interface
-from autometa_cli.chain.networks import checksum, network
 from autometa_cli.chain.rpc import Rpc
 from autometa_cli.devnet.node import AnvilProcess
+from autometa_cli.networks import network
 from autometa_cli.secrets import Signer
 
 CHAIN_ID = 1287

@@ -11,7 +11,6 @@ import pytest
 from autometa_cli.chain.account import RESEND_AFTER, Account
 from autometa_cli.chain.contracts import interface
 from autometa_cli.chain.fees import FeeCapReached
-from autometa_cli.chain.networks import network
 from autometa_cli.chain.rpc import Rpc
 from autometa_cli.devnet.node import AnvilProcess
 from autometa_cli.errors import (
@@ -22,6 +21,7 @@ from autometa_cli.errors import (
     RpcUnreachable,
     StillPending,
 )
+from autometa_cli.networks import network
 from autometa_cli.secrets import SignedBytes, Signer
 from tests.chain.actors import CHAIN_ID, ETHER, LOCAL, SOMEBODY, account, deploy, new_signer, rich
 from tests.chain.loopback import Clock, Gateway, bad, has, page

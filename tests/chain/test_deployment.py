@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from autometa_cli.chain.account import Account, Sent
+from autometa_cli.chain.account import Account
 from autometa_cli.chain.contracts import interface
 from autometa_cli.chain.deployment import Deployed, Deployment
 from autometa_cli.chain.deploymentplan import created_address
 from autometa_cli.chain.journal import Journal
 from autometa_cli.chain.roles import has_role
 from autometa_cli.chain.rpc import Rpc
+from autometa_cli.chain.sent import Sent
 from autometa_cli.devnet.node import AnvilProcess
 from autometa_cli.errors import AutometaError, ConfigError, StillPending
 from autometa_cli.secrets import Signer

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from autometa_cli.addresses import checksum
 from autometa_cli.chain import search
 from autometa_cli.chain.actions import ContractCall, NativeTransfer, TokenTransfer
-from autometa_cli.chain.networks import checksum
 from autometa_cli.chain.trigger_abi import encode_trigger
 from autometa_cli.chain.trigger_json import encode_trigger_json
 from autometa_cli.chain.triggers import PriceTrigger, WalletTrigger

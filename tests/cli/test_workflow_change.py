@@ -72,7 +72,8 @@ def test_resume_with_another_next_run(cli: Cli, network: LiveNetwork) -> None:
 def test_an_execution_that_makes_it_active_again_is_told(
     cli: Cli, network: LiveNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from autometa_cli.chain.account import Account, Sent
+    from autometa_cli.chain.account import Account
+    from autometa_cli.chain.sent import Sent
 
     made(network)
     send = Account.send

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from autometa_cli.chain.networks import checksum
+from autometa_cli.addresses import checksum
 from autometa_cli.chain.trigger_abi import encode_trigger
 from autometa_cli.chain.trigger_data import decode_trigger
 from autometa_cli.chain.triggers import PriceTrigger, WalletTrigger

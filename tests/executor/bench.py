@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autometa_cli.chain.contracts import Workflow, interface
-from autometa_cli.chain.networks import network
 from autometa_cli.executor.decision import Go
 from autometa_cli.executor.funds import Funds
 from autometa_cli.executor.head import Counts
@@ -22,6 +21,7 @@ from autometa_cli.jobs.job import parse_job
 from autometa_cli.jobs.occurrence import Occurrence
 from autometa_cli.jobs.queue import JobQueue
 from autometa_cli.jobs.record import Record
+from autometa_cli.networks import network
 from tests.executor.fakes import CHAIN, EXECUTOR, FEES, KEY, FakeRpc
 
 ME = "ann"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from autometa_cli.addresses import checksum
 from autometa_cli.chain.blocks import Block
 from autometa_cli.chain.fees import FeeQuote
-from autometa_cli.chain.networks import checksum
 from autometa_cli.chain.sendanswers import AnswerClass, SendAnswer
 from autometa_cli.chain.view import View
 from autometa_cli.executor.head import Counts, Head

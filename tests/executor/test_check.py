@@ -96,7 +96,7 @@ def _checker(registry: _Registry) -> Checker:
 
 
 def _network() -> Any:
-    from autometa_cli.chain.networks import network
+    from autometa_cli.networks import network
 
     return network("moonbase")
 

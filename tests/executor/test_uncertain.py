@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from autometa_cli.chain.networks import network as preset
 from autometa_cli.executor.head import Heads
 from autometa_cli.executor.recovery import Recovery
+from autometa_cli.networks import network as preset
 from tests.network import LiveNetwork
 
 NOW = b'{"workflowId":1,"nextRun":0,"id":"%s"}'

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from autometa_cli.chain.networks import network as known_network
 from autometa_cli.executor.clocks import CLOCK_BLOCKS, clock_trouble
+from autometa_cli.networks import network as known_network
 from tests.chain.loopback import Gateway
 from tests.network import LiveNetwork
 from tests.scheduling.passes import pending, run, scheduler

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from autometa_cli.addresses import checksum
 from autometa_cli.chain.interfaces import interface
-from autometa_cli.chain.networks import checksum
 from autometa_cli.chain.trigger_json import encode_trigger_json
 from autometa_cli.chain.triggers import WalletTrigger
 from autometa_cli.executor.transfer import fate

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from autometa_cli.addresses import checksum
 from autometa_cli.chain.interfaces import interface
-from autometa_cli.chain.networks import checksum
 from autometa_cli.chain.rpc import Rpc
 from autometa_cli.chain.trigger_abi import encode_trigger
 from autometa_cli.chain.trigger_json import encode_trigger_json

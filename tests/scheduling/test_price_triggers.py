@@ -8,13 +8,13 @@ from typing import Any, cast
 
 import pytest
 
+from autometa_cli.addresses import checksum
 from autometa_cli.chain.account import Account
 from autometa_cli.chain.interfaces import interface
-from autometa_cli.chain.networks import checksum
-from autometa_cli.chain.networks import network as known_network
 from autometa_cli.chain.trigger_abi import encode_trigger
 from autometa_cli.chain.trigger_json import encode_trigger_json
 from autometa_cli.chain.triggers import PriceTrigger
+from autometa_cli.networks import network as known_network
 from tests.network import LiveNetwork
 from tests.scheduling.live import feed_says, scheduling, settle, states, working
 from tests.scheduling.test_prices import service

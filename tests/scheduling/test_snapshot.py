@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autometa_cli.addresses import checksum
 from autometa_cli.chain.contracts import Registry, Workflow, interface
-from autometa_cli.chain.networks import MOONBEAM_MULTICALL3, checksum
 from autometa_cli.chain.rpc import Rpc
 from autometa_cli.jobs.queue import JobQueue
+from autometa_cli.networks import MOONBEAM_MULTICALL3
 from autometa_cli.scheduler import Scheduler
 from autometa_cli.scheduling.reading import Reader, read_each
 from autometa_cli.scheduling.snapshot import pack, unpack
