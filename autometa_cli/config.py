@@ -7,21 +7,19 @@ default. An empty value counts as not set. `load` checks everything and reports 
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
 
+from autometa_cli.confidential import conceal_values
 from autometa_cli.errors import ConfigError
 from autometa_cli.layers import Layers, Problem, Value, gather
 from autometa_cli.networks import Network, network, public_rate, with_chain_id
 from autometa_cli.options import BY_NAME, OPTIONS
-from autometa_cli.secrets import KeySource, conceal, redact_url
-
-__all__ = ["Settings", "SettingsError", "build", "effective", "load", "shown"]
+from autometa_cli.secrets import KeySource
 
 #: Attribute of the network preset that stands in for an address that is not set.
 _PRESET_ADDRESSES = {
@@ -181,7 +179,7 @@ def load(
 
 def build(layers: Layers) -> Settings:
     """Checks what was gathered. Raises SettingsError with everything that is wrong."""
-    _conceal(layers)
+    conceal_values(layers.values)
     problems = list(layers.problems)
     parsed: dict[str, Any] = {}
     for option in OPTIONS:
@@ -229,17 +227,6 @@ def effective(layers: Layers, chain: Network | None = None) -> dict[str, Value]:
         moonbase = layers.values["MOONBASE_RPC"]
         found["RPC_URLS"] = Value(moonbase.text, f"MOONBASE_RPC, {moonbase.origin}")
     return found | dict(layers.values)
-
-
-def shown(name: str, text: str) -> str:
-    """A variable's value as it may be shown: secrets hidden, URLs redacted."""
-    kind = BY_NAME[name].kind
-    if kind == "secret":
-        return "(hidden)"
-    if kind == "url":
-        return ",".join(redact_url(url) for url in re.split(r"[,\s]+", text) if url) if text else ""
-    # A key pasted into the wrong line would be shown here; nothing else has so many hex digits.
-    return re.sub(r"(0[xX])?[0-9a-fA-F]{48,}", "(hidden: looks like a key)", text)
 
 
 def _chain(layers: Layers, parsed: Mapping[str, Any], problems: list[Problem]) -> Network:
@@ -309,22 +296,3 @@ def _is_local(url: str) -> bool:
         return ipaddress.ip_address(host).is_private
     except ValueError:
         return "." not in host or host.endswith((".localhost", ".local", ".internal"))
-
-
-def _conceal(layers: Layers) -> None:
-    """Tells `secrets.mask` what to cut out of unexpected messages."""
-    for name, value in layers.values.items():
-        kind = BY_NAME[name].kind
-        if kind == "secret":
-            conceal(value.text)
-            conceal(re.sub(r"^\s*0[xX]", "", value.text))
-        elif kind == "url":
-            for url in re.split(r"[,\s]+", value.text):
-                authority, _, rest = url.partition("://")[2].partition("/")
-                password = authority.rpartition("@")[0].partition(":")[2]
-                conceal(password)
-                conceal(unquote(password))
-                path, _, query = rest.partition("?")
-                for part in [*path.split("/"), *(text for _, text in parse_qsl(query))]:
-                    if len(part) >= 16:  # long enough to be an API key and not a word
-                        conceal(part)

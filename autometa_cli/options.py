@@ -1,74 +1,23 @@
-"""The table of every configuration variable: its name, its default, what it means, what is a valid value.
+"""The table of every configuration variable; the rows of keys and of limits have files of their own.
 
 `config` reads the layers and applies this table; `.env.example` and `autometa config show` follow it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from autometa_cli import parsers
 from autometa_cli.addresses import parse_address
+from autometa_cli.keyoptions import key_options
+from autometa_cli.limitoptions import LIMIT_OPTIONS
 from autometa_cli.networks import CHAIN_ID_MAX, network
-
-Kind = Literal["plain", "url", "secret", "path"]
-
-KEY_NAMES = {
-    "WORKER": "the worker's key: it signs the executions and pays their gas",
-    "ADMIN": "the administrator's key: role and deploy commands only, never needed by a worker",
-    "OWNER": "a workflow owner's key: escrow and workflow commands only",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One variable.
-
-    Attributes:
-        name: of the environment variable.
-        attribute: of `Settings`; empty for the key variables, which become `KeySource`s.
-        parser: `(text, name) -> value`; raises ConfigError that names the variable.
-        default: as text; empty where there is none, or where the network's preset gives it.
-        help: for people, with the unit.
-        kind: "secret" is never shown, "url" only redacted.
-        group: heading in `.env.example` and `config show`.
-        idle: known and checked, but nothing reads it yet; setting it warns, so that nobody relies on it.
-    """
-
-    name: str
-    attribute: str
-    parser: parsers.Parser
-    default: str
-    help: str
-    kind: Kind = "plain"
-    group: str = ""
-    idle: bool = False
-
-    @property
-    def secret(self) -> bool:
-        """Whether its value is never shown."""
-        return self.kind == "secret"
+from autometa_cli.option import Option
 
 
 def _network(value: str, name: str) -> Any:
     return network(value)
-
-
-def _key_options() -> tuple[Option, ...]:
-    options = []
-    for prefix, what in KEY_NAMES.items():
-        forms: tuple[tuple[str, str, Kind], ...] = (
-            ("PRIVATE_KEY", f"{what}; 64 hex digits, 0x or not", "secret"),
-            ("PRIVATE_KEY_FILE", "or the path of a file that holds the key", "path"),
-            ("KEYSTORE", "or the path of an encrypted keystore (Web3 Secret Storage, JSON)", "path"),
-            ("KEYSTORE_PASSWORD", "the keystore's password", "secret"),
-            ("KEYSTORE_PASSWORD_FILE", "or the path of a file that holds the password", "path"),
-            ("KEY_COMMAND", "or a command that prints the key, for a secrets manager; no shell", "secret"),
-        )
-        for form, meaning, kind in forms:
-            options.append(Option(f"{prefix}_{form}", "", parsers.line, "", meaning, kind))
-    return tuple(options)
 
 
 _GROUPS: dict[str, tuple[Option, ...]] = {
@@ -167,7 +116,7 @@ _GROUPS: dict[str, tuple[Option, ...]] = {
         ),
         Option("FEEESCROW_ADDRESS", "feeescrow_address", parse_address, "", "FeeEscrow contract"),
     ),
-    "Keys": _key_options(),
+    "Keys": key_options(),
     "Scheduler": (
         Option(
             "POLL_INTERVAL",
@@ -276,72 +225,7 @@ _GROUPS: dict[str, tuple[Option, ...]] = {
             "seconds until an unmined transaction is sent again with a higher fee",
         ),
     ),
-    "Fees and limits": (
-        Option(
-            "GAS_MULTIPLIER",
-            "gas_multiplier",
-            parsers.number("1", "10"),
-            "1.2",
-            "gas limit over the estimate",
-        ),
-        Option(
-            "MAX_GAS_PER_TX",
-            "max_gas_per_tx",
-            parsers.whole(50_000, 1_000_000_000, "gas"),
-            "15000000",
-            "highest gas limit of one transaction",
-        ),
-        Option(
-            "MAX_FEE_GWEI",
-            "max_fee_wei",
-            parsers.wei(9, unit="in gwei"),
-            "",
-            "highest fee per gas, in gwei; empty: raises end at 10 times what the chain asks for",
-        ),
-        Option(
-            "DAILY_GAS_BUDGET",
-            "daily_gas_budget_wei",
-            parsers.wei(),
-            "",
-            "what one key may spend on gas a day (UTC), in the native token; empty: no limit",
-        ),
-        Option(
-            "MAX_VALUE",
-            "max_value_wei",
-            parsers.wei(positive=False),
-            "",
-            "most that one action may move in the native token; empty: no limit",
-        ),
-        Option(
-            "ALLOWED_OWNERS",
-            "allowed_owners",
-            parsers.addresses,
-            "",
-            "only workflows of these owners, separated by commas; empty: all",
-        ),
-        Option(
-            "ALLOWED_TARGETS",
-            "allowed_targets",
-            parsers.addresses,
-            "",
-            "only contract calls to these targets, separated by commas; empty: all",
-        ),
-        Option(
-            "CHARGE",
-            "charge",
-            parsers.choice("budget", "cost"),
-            "budget",
-            "what an owner's escrow pays for an execution: budget, all of the workflow's gas budget; "
-            "cost, what the transaction is expected to cost, that much at most",
-        ),
-        Option(
-            "MIN_WORKER_BALANCE",
-            "min_worker_balance_wei",
-            parsers.wei(positive=False),
-            "1",
-            "warn below this balance of the worker, in the native token",
-        ),
-    ),
+    "Fees and limits": LIMIT_OPTIONS,
     "Observation": (
         Option(
             "METRICS_PORT",

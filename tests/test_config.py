@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autometa_cli import config
-from autometa_cli.config import Settings, SettingsError, shown
+from autometa_cli.confidential import shown
+from autometa_cli.config import Settings, SettingsError
 from autometa_cli.errors import ConfigError
+from autometa_cli.keyoptions import KEY_NAMES
 from autometa_cli.layers import gather
 from autometa_cli.networks import NETWORKS
-from autometa_cli.options import BY_NAME, KEY_NAMES, OPTIONS
+from autometa_cli.options import BY_NAME, OPTIONS
 
 EXAMPLE = Path(__file__).parent.parent / ".env.example"
 OTHER = "0x" + "5" * 40

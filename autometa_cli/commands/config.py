@@ -39,7 +39,8 @@ def show(
     wrong; `autometa config check` tells which.
     """
     state = begin(as_json, env_file)
-    from autometa_cli.config import effective, shown
+    from autometa_cli.confidential import shown
+    from autometa_cli.config import effective
     from autometa_cli.layers import gather
     from autometa_cli.options import OPTIONS
 
