@@ -22,7 +22,8 @@ from typing import Any
 
 from autometa_cli import config
 from autometa_cli.chain.actions import Action, NativeTransfer, encode_action
-from autometa_cli.chain.contracts import Registry, Workflow, interface
+from autometa_cli.chain.contracts import Registry, Workflow
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.rpc import Rpc
 from autometa_cli.config import Settings
 from autometa_cli.devnet.contracts import set_up

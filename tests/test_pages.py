@@ -14,7 +14,7 @@ import typer
 from typer.main import get_command
 
 from autometa_cli.app import COMMANDS, load_command, root
-from autometa_cli.chain.roles import ROLE_IDS
+from autometa_cli.chain.contracts import ROLE_IDS
 from autometa_cli.executor.ruling import Verdict
 from autometa_cli.jobs.record import OPEN_STATES
 from autometa_cli.options import BY_NAME

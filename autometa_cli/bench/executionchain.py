@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from autometa_cli.addresses import checksum
 from autometa_cli.chain.actions import NativeTransfer, encode_action
-from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.devnet.contracts import set_up
 from autometa_cli.secrets import Signer
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.interfaces import interface
 
 if TYPE_CHECKING:
     from autometa_cli.bench.executionchain import Call, ExecutionChain

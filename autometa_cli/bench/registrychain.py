@@ -7,7 +7,7 @@ from typing import Any
 
 from autometa_cli.addresses import checksum
 from autometa_cli.chain.actions import NativeTransfer, encode_action
-from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.devnet.node import AnvilProcess
 from autometa_cli.networks import MOONBEAM_MULTICALL3
 

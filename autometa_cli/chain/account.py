@@ -23,7 +23,8 @@ from autometa_cli.networks import explorer_tx
 from autometa_cli.units import duration, from_wei, hex0x
 
 if TYPE_CHECKING:
-    from autometa_cli.chain.rpc import Rpc, View
+    from autometa_cli.chain.rpc import Rpc
+    from autometa_cli.chain.view import View
     from autometa_cli.networks import Network
     from autometa_cli.secrets import SignedBytes, Signer
 

@@ -15,11 +15,6 @@ from autometa_cli.chain.blocks import Log, Receipt
 from autometa_cli.chain.executionwords import read_executed
 from autometa_cli.chain.faults import RpcFault, is_revert, revert_data
 from autometa_cli.chain.interfaces import (
-    Codec,
-    ContractInterface,
-    CustomError,
-    Event,
-    Function,
     interface,
 )
 from autometa_cli.chain.words import BadEncoding
@@ -28,20 +23,6 @@ from autometa_cli.errors import ConfigError
 
 if TYPE_CHECKING:
     from autometa_cli.chain.view import View
-
-__all__ = [
-    "ROLE_IDS",
-    "Codec",
-    "ContractInterface",
-    "CustomError",
-    "Event",
-    "Executed",
-    "Function",
-    "Registry",
-    "Workflow",
-    "executed_events",
-    "interface",
-]
 
 #: Roles by name; OpenZeppelin gives the first one the id 0.
 ROLE_IDS: Mapping[str, bytes] = MappingProxyType(

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from autometa_cli.chain.contracts import interface
 from autometa_cli.chain.deploymentplan import CONTRACTS, GRANT_GAS, Plan, Planned, Step, created_address
 from autometa_cli.chain.faults import quantity
 from autometa_cli.chain.feemarket import quote
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.roles import REQUIRED, grant_data, has_role
 from autometa_cli.errors import AutometaError, StillPending
 from autometa_cli.units import amount, duration

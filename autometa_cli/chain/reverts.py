@@ -14,12 +14,10 @@ from typing import Any
 
 from autometa_cli.addresses import checksum
 from autometa_cli.chain.contracts import ERROR_STRING, ROLE_IDS
-from autometa_cli.chain.faults import RpcFault, is_revert, revert_data
+from autometa_cli.chain.faults import RpcFault, revert_data
 from autometa_cli.chain.interfaces import Codec, CustomError, interface
 from autometa_cli.chain.words import BadEncoding
 from autometa_cli.units import hex0x
-
-__all__ = ["Revert", "explain", "explain_fault", "is_revert", "revert_data"]
 
 _PANIC = bytes.fromhex("4e487b71")  # Panic(uint256)
 _PANICS: Mapping[int, str] = {

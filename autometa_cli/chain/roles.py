@@ -16,25 +16,8 @@ from autometa_cli.errors import AutometaError, ConfigError, UsageProblem
 
 if TYPE_CHECKING:
     from autometa_cli.chain.account import Account
-    from autometa_cli.chain.rpc import View
     from autometa_cli.chain.sent import Sent
-
-__all__ = [
-    "CONTRACTS",
-    "REQUIRED",
-    "ROLE_IDS",
-    "Change",
-    "Need",
-    "Wire",
-    "change",
-    "grant",
-    "grant_data",
-    "has_role",
-    "revoke",
-    "revoke_data",
-    "role_id",
-    "wiring",
-]
+    from autometa_cli.chain.view import View
 
 #: The roles that each contract knows.
 CONTRACTS: Mapping[str, tuple[str, ...]] = MappingProxyType(

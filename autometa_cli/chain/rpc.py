@@ -1,7 +1,4 @@
-"""The chain over JSON-RPC: several endpoints in order, reads that fail over, sends that never repeat.
-
-The names that the rest of the program uses can all be imported from here.
-"""
+"""The chain over JSON-RPC: several endpoints in order, reads that fail over, sends that never repeat."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from autometa_cli.chain.blocks import Block, Log, Receipt
+from autometa_cli.chain.blocks import Block, Receipt
 from autometa_cli.chain.broadcast import Broadcast
 from autometa_cli.chain.endpoint import Endpoint
 from autometa_cli.chain.faults import EndpointDown, RpcFault, WrongChain, quantity
@@ -21,20 +18,6 @@ from autometa_cli.errors import ConfigError, RpcUnreachable
 
 if TYPE_CHECKING:
     from autometa_cli.config import Settings
-
-__all__ = [
-    "Block",
-    "Endpoint",
-    "EndpointDown",
-    "Log",
-    "Receipt",
-    "Rpc",
-    "RpcFault",
-    "SendAnswer",
-    "View",
-    "WrongChain",
-    "together",
-]
 
 
 class Rpc:

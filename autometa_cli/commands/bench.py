@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin, command_group, examples
+from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin, command_group
+from autometa_cli.commands.help import examples
 from autometa_cli.errors import UsageProblem
 
 if TYPE_CHECKING:

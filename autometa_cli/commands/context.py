@@ -2,7 +2,8 @@
 
     from __future__ import annotations
 
-    from autometa_cli.commands.context import EnvFileOption, JsonOption, begin, command_group, examples
+    from autometa_cli.commands.context import EnvFileOption, JsonOption, begin, command_group
+    from autometa_cli.commands.help import examples
 
     app = command_group("Look into the queue of pending jobs.")     # a noun; COMMANDS in app.py lists it
 
@@ -40,24 +41,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from autometa_cli.commands.help import COMMON_PANEL, App, examples
+from autometa_cli.commands.help import COMMON_PANEL, App
 from autometa_cli.console import Console
 from autometa_cli.errors import UsageProblem
 
 if TYPE_CHECKING:
     from autometa_cli.config import Settings
-
-__all__ = [
-    "DryRunOption",
-    "EnvFileOption",
-    "JsonOption",
-    "State",
-    "YesOption",
-    "begin",
-    "command_group",
-    "examples",
-    "single_command",
-]
 
 Result = TypeVar("Result")
 #: The options that stand for a variable.

@@ -15,8 +15,8 @@ from autometa_cli.commands.context import (
     YesOption,
     begin,
     command_group,
-    examples,
 )
+from autometa_cli.commands.help import examples
 from autometa_cli.errors import AutometaError
 from autometa_cli.units import amount
 

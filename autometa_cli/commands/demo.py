@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autometa_cli.commands.context import JsonOption, State, begin, examples, single_command
-from autometa_cli.commands.help import COMMON_PANEL
+from autometa_cli.commands.context import JsonOption, State, begin, single_command
+from autometa_cli.commands.help import COMMON_PANEL, examples
 from autometa_cli.errors import AutometaError, ExitCode, UsageProblem
 from autometa_cli.interrupts import ending_like_ctrl_c
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin, command_group, examples
+from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin, command_group
+from autometa_cli.commands.help import examples
 from autometa_cli.errors import ExitCode
 from autometa_cli.interrupts import ending_like_ctrl_c
 

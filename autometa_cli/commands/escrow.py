@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autometa_cli.commands.context import (
-    DryRunOption,
-    EnvFileOption,
-    JsonOption,
-    State,
-    begin,
-    command_group,
-    examples,
-)
+from autometa_cli.commands.context import DryRunOption, EnvFileOption, JsonOption, State, begin, command_group
+from autometa_cli.commands.help import examples
 from autometa_cli.commands.sending import (
     account_of,
     announce,

@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autometa_cli.commands import queuedead, queueops
-from autometa_cli.commands.context import (
-    EnvFileOption,
-    JsonOption,
-    YesOption,
-    begin,
-    command_group,
-    empty,
-    examples,
-)
+from autometa_cli.commands.context import EnvFileOption, JsonOption, YesOption, begin, command_group, empty
+from autometa_cli.commands.help import examples
 from autometa_cli.commands.queueask import (
     CountOption,
     OffsetOption,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autometa_cli.commands.context import EnvFileOption, JsonOption, State, YesOption, begin, examples
+from autometa_cli.commands.context import EnvFileOption, JsonOption, State, YesOption, begin
+from autometa_cli.commands.help import examples
 from autometa_cli.commands.queueask import ReasonOption, WorkflowOption, ask, operator, wanted
 from autometa_cli.errors import AutometaError, UsageProblem
 from autometa_cli.jobs.occurrence import label

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin, empty, examples
+from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin, empty
+from autometa_cli.commands.help import examples
 from autometa_cli.commands.queueask import CountOption, WorkflowOption, ask, operator, wanted
 from autometa_cli.commands.queueview import in_labels, pause_document, pause_words
 from autometa_cli.commands.workflowview import whole

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin, examples
+from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin
+from autometa_cli.commands.help import examples
 from autometa_cli.commands.queueview import job_document
 from autometa_cli.commands.workflowoptions import parse_id
 from autometa_cli.errors import AutometaError, UsageProblem

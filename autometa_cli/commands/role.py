@@ -14,8 +14,8 @@ from autometa_cli.commands.context import (
     YesOption,
     begin,
     command_group,
-    examples,
 )
+from autometa_cli.commands.help import examples
 from autometa_cli.commands.rolequestion import (
     AddressArgument,
     ContractOption,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin, examples, single_command
+from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin, single_command
+from autometa_cli.commands.help import examples
 from autometa_cli.commands.signals import serve
 from autometa_cli.errors import ExitCode
 

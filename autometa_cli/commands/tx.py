@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from autometa_cli.commands import txreconcile, txwish
-from autometa_cli.commands.context import (
-    EnvFileOption,
-    JsonOption,
-    State,
-    begin,
-    command_group,
-    examples,
-)
+from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin, command_group
+from autometa_cli.commands.help import examples
 from autometa_cli.commands.queueask import OffsetOption, WorkflowOption, ask
 from autometa_cli.commands.txlook import NameArgument, catalog_of, crew_of, evidence_of, found, tell_doubt
 from autometa_cli.commands.txview import (

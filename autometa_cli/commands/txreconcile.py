@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autometa_cli.commands.context import DryRunOption, EnvFileOption, JsonOption, State, begin, examples
+from autometa_cli.commands.context import DryRunOption, EnvFileOption, JsonOption, State, begin
+from autometa_cli.commands.help import examples
 from autometa_cli.commands.queueask import ask
 from autometa_cli.commands.txlook import catalog_of, crew_of, found, on_this_chain
 from autometa_cli.commands.txview import evidence_document, list_document

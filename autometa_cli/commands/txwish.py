@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from autometa_cli.commands.context import EnvFileOption, JsonOption, State, YesOption, begin, examples
+from autometa_cli.commands.context import EnvFileOption, JsonOption, State, YesOption, begin
+from autometa_cli.commands.help import examples
 from autometa_cli.commands.queueask import ask
 from autometa_cli.commands.queueview import record_document
 from autometa_cli.commands.txlook import NameArgument, found, on_this_chain

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin, examples, single_command
+from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin, single_command
+from autometa_cli.commands.help import examples
 
 if TYPE_CHECKING:
     from autometa_cli.worker import JobWorker

@@ -14,8 +14,8 @@ from autometa_cli.commands.context import (
     begin,
     command_group,
     empty,
-    examples,
 )
+from autometa_cli.commands.help import examples
 from autometa_cli.commands.sending import contract_address
 from autometa_cli.commands.workflowchange import CONTRACT, change_workflow, obstacle_of, own_workflow
 from autometa_cli.commands.workflowedit import create, update

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from autometa_cli.chain.actions import ContractCall, NativeTransfer, TokenTransfer
 from autometa_cli.chain.blocks import Block, Log
-from autometa_cli.chain.contracts import Registry, Workflow, executed, interface
+from autometa_cli.chain.contracts import Registry, Workflow, executed
 from autometa_cli.chain.escrow import Escrow
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.view import together
 from autometa_cli.units import from_hex
 

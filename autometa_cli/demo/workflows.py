@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from autometa_cli.addresses import checksum
 from autometa_cli.chain.account import Account
 from autometa_cli.chain.actions import Action, ContractCall, NativeTransfer, TokenTransfer, encode_action
-from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.trigger_abi import encode_trigger
 from autometa_cli.chain.triggers import TimeTrigger, TriggerType
 from autometa_cli.errors import AutometaError

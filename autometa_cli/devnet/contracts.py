@@ -12,8 +12,8 @@ from eth_account import Account as KeyMaker
 
 from autometa_cli.addresses import checksum
 from autometa_cli.chain.account import Account
-from autometa_cli.chain.contracts import interface
 from autometa_cli.chain.deployment import Deployed, Deployment
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.journal import Journal
 from autometa_cli.chain.rpc import Rpc
 from autometa_cli.devnet.info import DevnetAccount

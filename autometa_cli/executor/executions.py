@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from autometa_cli.chain.blocks import Block, Log, Receipt
 from autometa_cli.chain.bloom import may_hold
-from autometa_cli.chain.contracts import interface
 from autometa_cli.chain.faults import RpcFault
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.view import together
 from autometa_cli.errors import RpcUnreachable
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from autometa_cli.addresses import checksum
-from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.executor.sharedreads import SharedReads
 from autometa_cli.units import from_wei
 

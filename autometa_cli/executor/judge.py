@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from autometa_cli.addresses import checksum
 from autometa_cli.chain.blocks import Block, Log, Receipt
-from autometa_cli.chain.contracts import executed, interface
+from autometa_cli.chain.contracts import executed
 from autometa_cli.chain.faults import RpcFault
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.roles import has_role
 from autometa_cli.chain.view import together
 from autometa_cli.errors import ConfigError, RpcUnreachable

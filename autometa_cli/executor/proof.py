@@ -8,7 +8,8 @@ from hexbytes import HexBytes
 
 from autometa_cli.chain import reverts
 from autometa_cli.chain.blocks import Receipt
-from autometa_cli.chain.contracts import executed_events, interface
+from autometa_cli.chain.contracts import executed_events
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.executor.reasons import OPERATOR, REFUSED
 from autometa_cli.executor.ruling import Ruling
 from autometa_cli.jobs.record import Attempt, Record

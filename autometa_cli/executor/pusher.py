@@ -6,8 +6,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from autometa_cli.chain.contracts import interface
 from autometa_cli.chain.fees import FeeCapReached
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.sendanswers import AnswerClass
 from autometa_cli.executor.proof import Tampered
 from autometa_cli.executor.reasons import CHANGED, OPERATOR, REFUSED

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from autometa_cli.chain import reverts, roles
 from autometa_cli.chain.actions import Action, ContractCall, NativeTransfer, TokenTransfer
-from autometa_cli.chain.contracts import interface
 from autometa_cli.chain.faults import RpcFault, is_revert
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.view import together
 from autometa_cli.errors import AutometaError
 from autometa_cli.executor.decision import Refusal, held, pause

@@ -6,8 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from autometa_cli.chain.blocks import Log
-from autometa_cli.chain.contracts import interface
 from autometa_cli.chain.faults import RpcFault
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.errors import RpcUnreachable
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from autometa_cli.chain.contracts import interface
 from autometa_cli.chain.faults import RpcFault
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.words import BadEncoding
 from autometa_cli.errors import AutometaError, ConfigError
 from autometa_cli.executor.clocks import clock_trouble

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from autometa_cli.chain import roles
-from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.contracts import ROLE_IDS
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.view import View
 from tests.network import LiveNetwork
 from tests.working.stage import OUTBID, Stage, no_mining, staged
@@ -53,7 +53,7 @@ async def _executed_by_another(stage: Stage, id: int) -> None:
     network = stage.network
     functions = interface("ActionExecutor").functions
     workflow = await stage.workflow(id)
-    revoke = functions["revokeRole"].encode(roles.ROLE_IDS["WORKER_ROLE"], stage.address("worker"))
+    revoke = functions["revokeRole"].encode(ROLE_IDS["WORKER_ROLE"], stage.address("worker"))
     run = functions["executeWorkflow"].encode(id, workflow.action_data, workflow.next_run, workflow.owner, 0)
     sending = [
         asyncio.create_task(network.transact("admin", network.executor, revoke, gas_price=OUTBID)),

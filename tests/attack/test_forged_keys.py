@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from eth_account import Account
 
-from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.executor.proof import Tampered
 from autometa_cli.jobs.record import fees_json
 from autometa_cli.secrets import Signer

@@ -7,7 +7,7 @@ from typing import Any
 
 from autometa_cli.addresses import checksum
 from autometa_cli.chain.account import Account
-from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.rpc import Rpc
 from autometa_cli.devnet.node import AnvilProcess
 from autometa_cli.networks import network

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from autometa_cli.chain.account import RESEND_AFTER, Account
-from autometa_cli.chain.contracts import interface
 from autometa_cli.chain.fees import FeeCapReached
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.rpc import Rpc
 from autometa_cli.devnet.node import AnvilProcess
 from autometa_cli.errors import (

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autometa_cli.chain.blocks import Log
-from autometa_cli.chain.contracts import ROLE_IDS, interface
+from autometa_cli.chain.contracts import ROLE_IDS
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.words import BadEncoding
 from autometa_cli.errors import ConfigError
 from tests.chain.actors import SOMEBODY

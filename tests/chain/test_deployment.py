@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from autometa_cli.chain.account import Account
-from autometa_cli.chain.contracts import interface
 from autometa_cli.chain.deployment import Deployed, Deployment
 from autometa_cli.chain.deploymentplan import created_address
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.journal import Journal
 from autometa_cli.chain.roles import has_role
 from autometa_cli.chain.rpc import Rpc

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from autometa_cli.chain.endpoint import READS_IN_FLIGHT, Endpoint
-from autometa_cli.chain.rpc import EndpointDown, RpcFault
+from autometa_cli.chain.faults import EndpointDown, RpcFault
 from tests.chain.loopback import Node, bad, echo, good, page
 
 

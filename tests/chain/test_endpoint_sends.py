@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from autometa_cli.chain.endpoint import SENDS_IN_FLIGHT, Endpoint
-from autometa_cli.chain.rpc import EndpointDown, WrongChain
+from autometa_cli.chain.faults import EndpointDown, WrongChain
 from autometa_cli.chain.sendanswers import AnswerClass, SendAnswer
 from autometa_cli.errors import ConfigError
 from tests.chain.loopback import Node, bad, echo, good, has, take

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from autometa_cli.chain.contracts import Codec, interface
 from autometa_cli.chain.executionwords import execution_call, read_executed
+from autometa_cli.chain.interfaces import Codec, interface
 from autometa_cli.chain.words import BadEncoding
 
 OWNER = "0x" + "0a" * 20

@@ -13,8 +13,10 @@ from eth_hash.auto import keccak
 
 from autometa_cli.chain.account import Account
 from autometa_cli.chain.actions import ContractCall, NativeTransfer, encode_action
-from autometa_cli.chain.contracts import ROLE_IDS, Executed, Registry, Workflow, executed_events, interface
-from autometa_cli.chain.rpc import Rpc, RpcFault
+from autometa_cli.chain.contracts import ROLE_IDS, Executed, Registry, Workflow, executed_events
+from autometa_cli.chain.faults import RpcFault
+from autometa_cli.chain.interfaces import interface
+from autometa_cli.chain.rpc import Rpc
 from autometa_cli.devnet.node import AnvilProcess
 from autometa_cli.errors import ConfigError
 from tests.chain.actors import CHAIN_ID, ETHER, SOMEBODY, account, deploy, rich

@@ -11,9 +11,11 @@ from eth_hash.auto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autometa_cli.chain.contracts import ROLE_IDS, interface
-from autometa_cli.chain.reverts import explain, explain_fault, is_revert, revert_data
-from autometa_cli.chain.rpc import Rpc, RpcFault
+from autometa_cli.chain.contracts import ROLE_IDS
+from autometa_cli.chain.faults import RpcFault, is_revert, revert_data
+from autometa_cli.chain.interfaces import interface
+from autometa_cli.chain.reverts import explain, explain_fault
+from autometa_cli.chain.rpc import Rpc
 from autometa_cli.devnet.node import AnvilProcess
 from tests.chain.actors import CHAIN_ID, SOMEBODY, account, deploy, rich
 

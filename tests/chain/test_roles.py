@@ -6,18 +6,9 @@ import asyncio
 
 import pytest
 
-from autometa_cli.chain.contracts import interface
-from autometa_cli.chain.roles import (
-    CONTRACTS,
-    REQUIRED,
-    ROLE_IDS,
-    Change,
-    change,
-    grant,
-    has_role,
-    revoke,
-    role_id,
-)
+from autometa_cli.chain.contracts import ROLE_IDS
+from autometa_cli.chain.interfaces import interface
+from autometa_cli.chain.roles import CONTRACTS, REQUIRED, Change, change, grant, has_role, revoke, role_id
 from autometa_cli.chain.rpc import Rpc
 from autometa_cli.devnet.node import AnvilProcess
 from autometa_cli.errors import ConfigError, ExitCode, NotPermitted, UsageProblem

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from autometa_cli.chain.blocks import Block, Log, Receipt
-from autometa_cli.chain.contracts import interface
-from autometa_cli.chain.rpc import EndpointDown, Rpc, RpcFault, View
+from autometa_cli.chain.faults import EndpointDown, RpcFault
+from autometa_cli.chain.interfaces import interface
+from autometa_cli.chain.rpc import Rpc
 from autometa_cli.chain.sendanswers import AnswerClass
+from autometa_cli.chain.view import View
 from autometa_cli.devnet.node import AnvilProcess
 from autometa_cli.errors import RpcUnreachable
 from tests.chain.actors import CHAIN_ID, ETHER, SOMEBODY, account, deploy, new_signer, rich, transfer

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from autometa_cli.chain.rpc import Rpc, RpcFault
+from autometa_cli.chain.faults import RpcFault
+from autometa_cli.chain.rpc import Rpc
 from autometa_cli.errors import ConfigError, ExitCode, RpcUnreachable
 from tests.chain.loopback import Clock, Node, bad, client, echo, good, page
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from autometa_cli.chain.rpc import Rpc, RpcFault
+from autometa_cli.chain.faults import RpcFault
+from autometa_cli.chain.rpc import Rpc
 from autometa_cli.chain.sendanswers import AnswerClass
 from autometa_cli.errors import ExitCode, RpcUnreachable
 from tests.chain.loopback import Node, bad, client, echo, good, has, page, take

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.interfaces import interface
 from tests.cli.test_tx_wish import offered, runner, waiting
 from tests.network import LiveNetwork
 from tests.runner import Cli

@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from autometa_cli import config
-from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.roles import has_role
 from autometa_cli.chain.rpc import Rpc
 from autometa_cli.devnet.identity import Identity

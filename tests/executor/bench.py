@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from autometa_cli.chain.contracts import Workflow, interface
+from autometa_cli.chain.contracts import Workflow
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.executor.decision import Go
 from autometa_cli.executor.funds import Funds
 from autometa_cli.executor.head import Counts

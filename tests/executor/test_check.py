@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from autometa_cli.chain.actions import ContractCall, NativeTransfer, TokenTransfer
-from autometa_cli.chain.contracts import Workflow, interface
+from autometa_cli.chain.contracts import Workflow
 from autometa_cli.chain.faults import RpcFault
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.executor.check import Checker
 from autometa_cli.executor.decision import Refusal, held
 from autometa_cli.executor.head import Head

@@ -10,7 +10,7 @@ from eth_abi import abi
 
 from autometa_cli.addresses import checksum
 from autometa_cli.chain.blocks import Log, Receipt
-from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.executor.proof import Tampered, rule, verify_bytes
 from autometa_cli.jobs.record import Attempt, Record, read_record
 from autometa_cli.secrets import Signer

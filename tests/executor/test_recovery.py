@@ -49,7 +49,7 @@ async def executions(network: LiveNetwork) -> Counter[int]:
     async with network.rpc() as rpc:
         criteria = {"address": network.executor, "fromBlock": "0x0", "toBlock": "latest"}
         logs = [Log.parse(log) for log in await rpc.request("eth_getLogs", (criteria,))]
-    from autometa_cli.chain.contracts import interface
+    from autometa_cli.chain.interfaces import interface
 
     topic = interface("ActionExecutor").events["WorkflowExecuted"].topic
     return Counter(executed(log).workflow for log in logs if log.topics[0] == topic)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.jobs.queue import JobQueue
 from autometa_cli.jobs.record import Record
 from autometa_cli.scheduler import Scheduler

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autometa_cli.chain.contracts import Registry, Workflow, interface
+from autometa_cli.chain.contracts import Registry, Workflow
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.rpc import Rpc
 from autometa_cli.chain.view import View
 from autometa_cli.devnet import anvil_binary

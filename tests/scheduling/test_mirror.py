@@ -11,8 +11,9 @@ from typing import Any, cast
 import pytest
 
 from autometa_cli.chain.blocks import Block
-from autometa_cli.chain.contracts import Registry, Workflow, interface
+from autometa_cli.chain.contracts import Registry, Workflow
 from autometa_cli.chain.faults import RpcFault
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.view import View
 from autometa_cli.errors import RpcUnreachable
 from autometa_cli.scheduling.mirror import Mirror

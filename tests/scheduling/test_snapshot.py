@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autometa_cli.addresses import checksum
-from autometa_cli.chain.contracts import Registry, Workflow, interface
+from autometa_cli.chain.contracts import Registry, Workflow
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.rpc import Rpc
 from autometa_cli.jobs.queue import JobQueue
 from autometa_cli.networks import MOONBEAM_MULTICALL3

@@ -17,7 +17,8 @@ import pytest
 import redis
 
 from autometa_cli.chain.blocks import Log
-from autometa_cli.chain.contracts import executed, interface
+from autometa_cli.chain.contracts import executed
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.devnet import anvil_binary
 from autometa_cli.devnet.node import AnvilProcess
 from autometa_cli.jobs.keys import Keys

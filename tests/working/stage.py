@@ -26,10 +26,10 @@ from typing import Any
 import pytest
 from eth_account import Account as KeyMaker
 
-from autometa_cli.chain import roles
 from autometa_cli.chain.actions import ContractCall
 from autometa_cli.chain.blocks import Log
-from autometa_cli.chain.contracts import Executed, Registry, Workflow, executed, interface
+from autometa_cli.chain.contracts import ROLE_IDS, Executed, Registry, Workflow, executed
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.rpc import Rpc
 from autometa_cli.devnet.info import DevnetAccount
 from autometa_cli.executor.decision import Triggers
@@ -251,7 +251,7 @@ class Stage:
         call = interface("ActionExecutor").functions[function]
         address = self.network.accounts[name].address
         await self.network.transact(
-            "admin", self.network.executor, call.encode(roles.ROLE_IDS["WORKER_ROLE"], address)
+            "admin", self.network.executor, call.encode(ROLE_IDS["WORKER_ROLE"], address)
         )
 
     def target(self, name: str) -> str:

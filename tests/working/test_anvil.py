@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from autometa_cli.chain import roles
-from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.contracts import ROLE_IDS
+from autometa_cli.chain.interfaces import interface
 from tests.network import LiveNetwork
 from tests.working.stage import OUTBID, Stage, mining, no_mining, staged
 
@@ -182,7 +182,7 @@ async def _change_role(stage: Stage, function: str, *, ahead: bool) -> None:
     call = (
         interface("ActionExecutor")
         .functions[function]
-        .encode(roles.ROLE_IDS["WORKER_ROLE"], stage.address("worker"))
+        .encode(ROLE_IDS["WORKER_ROLE"], stage.address("worker"))
     )
     before = len(stage.pool("admin"))
     changing = asyncio.create_task(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.interfaces import interface
 from tests.network import LiveNetwork
 from tests.working.stage import Stage, no_mining, staged
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.jobs.claim import Sighting
 from tests.network import RECIPIENT, LiveNetwork
 from tests.working.stage import mining, staged

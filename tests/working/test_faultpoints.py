@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from autometa_cli.chain import roles
-from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.contracts import ROLE_IDS
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.executor import faultpoints
 from autometa_cli.jobs.queue import JobQueue
 from tests.network import LiveNetwork
@@ -133,5 +133,5 @@ async def _cast(stage: Stage, directory: Path) -> AsyncIterator[list[Case]]:
 async def _keys(stage: Stage, names: list[str]) -> None:
     addresses = [await stage.second_key(name, role=False) for name in names]
     grant = interface("ActionExecutor").functions["grantRole"]
-    role = roles.ROLE_IDS["WORKER_ROLE"]
+    role = ROLE_IDS["WORKER_ROLE"]
     await stage.network.transact("admin", stage.network.executor, *(grant.encode(role, a) for a in addresses))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from autometa_cli.chain.actions import Action, ContractCall, NativeTransfer, TokenTransfer
-from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.interfaces import interface
 from autometa_cli.executor.schedule import NEVER
 from autometa_cli.jobs.job import job_json
 from tests.network import RECIPIENT, LiveNetwork

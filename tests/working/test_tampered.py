@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from autometa_cli.chain.contracts import interface
+from autometa_cli.chain.interfaces import interface
 from tests.network import RECIPIENT, LiveNetwork
 from tests.working.stage import Stage, no_mining, staged
 

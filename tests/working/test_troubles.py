@@ -331,14 +331,14 @@ def test_a_transaction_that_reverts_uses_up_attempts_and_then_is_dead(network: L
 
 
 async def _deposit(stage: Stage, wei: int) -> None:
-    from autometa_cli.chain.contracts import interface
+    from autometa_cli.chain.interfaces import interface
 
     call = interface("FeeEscrow").functions["depositGas"].encode()
     await stage.network.transact("admin", stage.network.escrow, call, value=wei)
 
 
 async def _withdraw(stage: Stage, wei: int) -> None:
-    from autometa_cli.chain.contracts import interface
+    from autometa_cli.chain.interfaces import interface
 
     call = interface("FeeEscrow").functions["withdrawGas"].encode(wei)
     await stage.network.transact("admin", stage.network.escrow, call, gas_price=OUTBID)
