@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 CountOption = Annotated[int, typer.Option("-n", "--count", min=1, max=100_000, help="How many.")]
-OffsetOption = Annotated[int, typer.Option("--offset", min=0, help="Leave out so many first.")]
+OffsetOption = Annotated[int, typer.Option("--offset", min=0, max=10**12, help="Leave out so many first.")]
 WorkflowOption = Annotated[
     str | None,
     typer.Option("--workflow", "-w", metavar="ID", help="Only of this workflow.", show_default=False),

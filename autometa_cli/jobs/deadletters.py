@@ -54,10 +54,10 @@ class DeadLetters:
         """Those that are there now, the oldest first, page by page; the caller may retry or drop a page's records
         before it asks for the next."""
         redis, keys = self._queue.redis, self._queue.keys
+        # What is buried again meanwhile is not picked up again; what was buried before the clock went back is.
         seconds, micros = await redis.time()
-        end = (
-            int(seconds) * 1000 + int(micros) // 1000
-        )  # what is buried again meanwhile is not picked up again
+        last = await redis.zrange(keys.dead, -1, -1, withscores=True)
+        end = max([int(seconds) * 1000 + int(micros) // 1000, *(score for _, score in last)])
         offset = 0
         while names := await redis.zrangebyscore(keys.dead, "-inf", end, offset, _PAGE):
             records = await self._queue.records([name.decode("utf-8", "replace") for name in names])

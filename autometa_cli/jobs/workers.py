@@ -115,6 +115,7 @@ class Workers:
         Tombstones are swept too: a claim that was on its way at the funeral lands in a list that nobody reads.
         """
         moved = 0
+        await self._pull_back(dead_after)
         for member in await self.members():
             if member.id == me or not (member.buried or member.beat_age >= dead_after):
                 continue
@@ -141,6 +142,16 @@ class Workers:
                 await self._redis.zrem(self._keys.workers, member.id)
                 await self._redis.delete(self._keys.worker(member.id))
         return moved
+
+    async def _pull_back(self, dead_after: float) -> None:
+        """Where Redis's clock went back, a beat from before counts as one of now: who lives beats in a moment, and who
+        does not is buried in time."""
+        seconds, _ = await self._redis.time()
+        ahead = int((int(seconds) + dead_after) * 1000)
+        if names := await self._redis.zrangebyscore(self._keys.workers, ahead, "+inf"):
+            # Never one that beat or was buried since.
+            scores = dict.fromkeys(names, int(seconds) * 1000)
+            await self._redis.zadd(self._keys.workers, scores, xx=True, lt=True)
 
     async def _reap(self, dead: str, element: bytes | None, dead_after: float, *, apart: int = 1) -> Answer:
         """Hand on one element, or with None only bury the worker. A suspect waits for `apart` steps."""

@@ -92,6 +92,7 @@ def test_peek_pages(cli: Cli, env: Mapping[str, str], raw_redis: Any) -> None:
     assert [(job["position"], job["workflow"]) for job in page.json] == [(9, 10), (10, 11)]
     assert page.stderr == "1 more\n"
     assert (beyond.json, beyond.stderr) == ([], "")
+    assert cli("queue", "peek", "--offset", "9" * 23, env=env).code == 2
 
 
 def test_peek_reads_every_field(cli: Cli, env: Mapping[str, str], raw_redis: Any) -> None:
