@@ -197,7 +197,7 @@ class JobWorker:
                 await tracker.discover(self.id, living, intake.keys)
                 await tracker.fill_gap(self.id, await self._executor.heads.current())
             except Exception as error:
-                self._survive(error)
+                self._survive(await self._queue.named(error))
             await asyncio.sleep(_TEND_SECONDS)
 
     async def _watch_end(self, claimer: Claimer, burst: Burst) -> None:
@@ -289,7 +289,7 @@ class JobWorker:
                 except Buried:
                     await self._recover()
             except rex.RedisError as error:
-                self.house.redis_failed(error)
+                self.house.redis_failed(await self._queue.named(error))
             except RpcUnreachable as error:
                 self.house.rpc_failed(error)
             if self._burst:

@@ -52,23 +52,23 @@ async def connect(settings: Settings) -> Findings:
 
 async def _redis(settings: Settings, findings: Findings) -> None:
     from autometa_cli.jobs import server
-    from autometa_cli.jobs.connection import Connections, redis_errors
+    from autometa_cli.jobs.connection import redis_errors
+    from autometa_cli.jobs.faults import explain
+    from autometa_cli.jobs.queue import JobQueue
 
     try:
-        connections = Connections(settings.redis_url, settings.queue_name)
-        try:
-            async with redis_errors(settings.redis_url):
-                await connections.connect()
-                facts = await server.examine(
-                    connections.commands,
-                    min_replicas=settings.redis_min_replicas,
-                    failover=connections.failover,
-                )
-        finally:
-            await connections.close()
+        async with redis_errors(settings.redis_url), JobQueue.of(settings) as queue:
+            facts = await server.examine(
+                queue.redis,
+                min_replicas=settings.redis_min_replicas,
+                failover=queue.connections.failover,
+            )
+            misfits = await queue.misfits()
     except AutometaError as error:
         findings.failed("REDIS_URL", error)
         return
+    for misfit in misfits:
+        findings.failed("QUEUE_NAME", explain(misfit, settings.redis_url))
     for fact in facts:
         if fact.severity == "error" and fact.code == "memory" and settings.allow_lossy_redis:
             findings.add("warning", "ALLOW_LOSSY_REDIS", fact.text, fact.hint)

@@ -29,6 +29,8 @@ from autometa_cli.commands.queueview import (
     held_table,
     job_document,
     job_table,
+    memory_document,
+    memory_words,
     pause_document,
     pause_words,
     record_document,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from autometa_cli.jobs.pause import Pause
     from autometa_cli.jobs.queue import JobQueue
     from autometa_cli.jobs.record import Record
+    from autometa_cli.jobs.server import Memory
 
 app = command_group(
     "See and change the queue of pending jobs.",
@@ -153,23 +156,26 @@ def stats(as_json: JsonOption = False, env_file: EnvFileOption = None) -> None:
     """
     state = begin(as_json, env_file)
     from autometa_cli.jobs.inspector import Inspector
+    from autometa_cli.jobs.server import memory
 
-    async def look(queue: JobQueue) -> tuple[Counts, dict[str, int], int, Pause | None]:
+    async def look(queue: JobQueue) -> tuple[Counts, dict[str, int], int, Pause | None, Memory]:
         inspector = Inspector(queue)
-        counts = await inspector.counts()
-        return counts, await inspector.states(), await inspector.halted(), await queue.pausing()
+        counts, states, halted = await inspector.counts(), await inspector.states(), await inspector.halted()
+        return counts, states, halted, await queue.pausing(), await memory(queue.redis)
 
-    counts, states, halted, pause = ask(state, look)
+    counts, states, halted, pause, used = ask(state, look)
     document = {
         **counts_document(counts),
         "halted_workflows": halted,
         "states": states,
         "pause": None if pause is None else pause_document(pause),
+        "memory": memory_document(used),
     }
     rows = [
         *counts_rows(counts),
-        ("halted", f"{halted} workflows" if halted else 0),
+        ("halted", f"{halted} {'workflow' if halted == 1 else 'workflows'}" if halted else 0),
         ("paused", "no" if pause is None else pause_words(pause)),
+        ("memory", memory_words(used)),
     ]
     state.console.result(document, lambda: state.console.fields(rows))
 

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from autometa_cli.jobs.inspector import Counts, Held
     from autometa_cli.jobs.pause import Pause
     from autometa_cli.jobs.record import Record
+    from autometa_cli.jobs.server import Memory
 
 _KEY = re.compile(r"\b[0-9]+:0x[0-9a-f]{40}:[0-9]+:(now:[\w-]+|[0-9]+:[0-9]+)")
+_MEBIBYTE = 1 << 20
 _CELL = 60  # characters of a payload in a table
 
 
@@ -200,6 +202,24 @@ def counts_rows(counts: Counts) -> list[tuple[str, Any]]:
         ("dead", counts.dead),
         ("workers", counts.workers),
     ]
+
+
+def memory_document(memory: Memory) -> dict[str, Any]:
+    """How full Redis is, in JSON; bytes."""
+    return {"used": memory.used, "limit": memory.limit, "full": memory.full}
+
+
+def memory_words(memory: Memory) -> str:
+    """How full Redis is."""
+    used = f"{memory.used / _MEBIBYTE:.1f}"
+    if memory.limit is None:
+        return f"{used} MiB, no limit (maxmemory)"
+    words = f"{used} of {memory.limit / _MEBIBYTE:.1f} MiB (maxmemory)"
+    return (
+        f"full, {words}: nothing new is begun; see docs/operations.md, 'Redis is full'"
+        if memory.full
+        else words
+    )
 
 
 def pause_document(pause: Pause) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import redis.exceptions as rex
 
 from autometa_cli.jobs.connection import Connections
-from autometa_cli.jobs.faults import wrong_type
+from autometa_cli.jobs.faults import WrongKey, wrong_type
 from autometa_cli.jobs.keys import Keys
 from autometa_cli.jobs.record import Record, read_record
 from autometa_cli.jobs.script import Scripts
@@ -45,3 +45,33 @@ class Access:
     async def records(self, keys: Sequence[str]) -> list[Record | None]:
         """Several, in one round trip."""
         return list(await asyncio.gather(*(self.record(key) for key in keys)))
+
+    async def misfits(self) -> list[WrongKey]:
+        """The keys that all jobs share, of those that somebody made something else. Reads only."""
+        types = self.keys.types
+        found = await asyncio.gather(*(self.scripts.command("TYPE", name) for name in types))
+        return [
+            WrongKey(name, kind.decode(), wanted)
+            for (name, wanted), kind in zip(types.items(), found, strict=True)
+            if kind.decode() not in (wanted, "none")
+        ]
+
+    async def named(self, error: Exception) -> Exception:
+        """The same error; where the type of a key that all jobs share is wrong, one that names it (`WrongKey`)."""
+        if not wrong_type(error) or isinstance(error, WrongKey):
+            return error
+        try:
+            return next(iter(await self.misfits()), error)
+        except (rex.RedisError, OSError):
+            return error
+
+    async def works(self) -> None:
+        """Does Redis take what a queue writes? Asks by a write that needs memory and changes nothing.
+
+        Raises:
+            WrongKey: somebody made a key something else.
+            redis.exceptions.RedisError: it is full, a replica, cannot save to disk, or is away.
+        """
+        for misfit in await self.misfits():
+            raise misfit
+        await self.redis.zadd(self.keys.queued, {"": 0}, xx=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from dataclasses import dataclass
 
@@ -118,16 +117,9 @@ class Claims(Access):
             generation += 1
 
     async def sound(self, worker: str) -> bool:
-        """Whether the keys that all jobs share are what they should be. Reads only."""
-        k = self.keys
-        kinds = {
-            k.epoch: "hash", k.workers: "zset", k.inflight(worker): "list", k.queued: "zset", k.pending: "list",
-            k.dead: "zset", k.history: "stream",
-        }  # fmt: skip
-        found = await asyncio.gather(*(self.scripts.command("TYPE", name) for name in kinds))
-        return all(
-            kind.decode() in (wanted, "none") for kind, wanted in zip(found, kinds.values(), strict=True)
-        )
+        """Whether the keys that all jobs share, and the worker's list, are what they should be. Reads only."""
+        kind = await self.scripts.command("TYPE", self.keys.inflight(worker))
+        return kind.decode() in ("list", "none") and not await self.misfits()
 
     async def retreat(self, worker: str, element: bytes, raw: bytes | None = None) -> None:
         """Put an element back to the head, as it was taken; `raw` where the element is an envelope without record."""

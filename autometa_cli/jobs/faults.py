@@ -37,6 +37,26 @@ class Misconfigured(rex.RedisError):
         self.hint = hint
 
 
+class WrongKey(rex.ResponseError):
+    """A key that all jobs share holds something else than it should: WRONGTYPE, with the key's name.
+
+    Attributes:
+        key, found, wanted: its name, its type, and the type that it should have.
+    """
+
+    def __init__(self, key: str, found: str, wanted: str) -> None:
+        super().__init__(f"WRONGTYPE {key} is a {found}, not a {wanted}")
+        self.key, self.found, self.wanted = key, found, wanted
+
+    @property
+    def hint(self) -> str:
+        """What to do."""
+        if self.wanted == "list":  # the new name stays in the slot of a Cluster
+            to = f"{{{self.key}}}:old"
+            return f"let QUEUE_NAME name another key, or rename that one: redis-cli RENAME {self.key} {to}"
+        return f"rename it, and the queue makes its own: redis-cli RENAME {self.key} {self.key}:old"
+
+
 @asynccontextmanager
 async def redis_errors(url: str) -> AsyncIterator[None]:
     """Turn redis-py's exceptions into ours, for commands that cannot go on without Redis.
@@ -64,6 +84,11 @@ def explain(error: BaseException, url: str) -> AutometaError:
     ):
         if found is not None:
             return found
+    if isinstance(error, WrongKey):
+        return AutometaError(
+            f"the queue's key {error.key} in {where} is a {error.found}; it must be a {error.wanted}",
+            error.hint,
+        )
     if wrong_type(error):
         return AutometaError(
             f"a key of the queue in {where} holds something that no queue holds",
@@ -120,7 +145,10 @@ def _state(error: BaseException, where: str) -> AutometaError | None:
     if isinstance(error, rex.ReadOnlyError) or in_script(error, "READONLY"):
         return RedisUnreachable(f"{where} is a read-only replica", "let REDIS_URL name the primary")
     if isinstance(error, rex.OutOfMemoryError) or "maxmemory" in str(error):
-        return RedisUnreachable(f"{where} is full", "raise its maxmemory")
+        return RedisUnreachable(
+            f"{where} is full",
+            "raise its maxmemory; docs/operations.md, 'Redis is full', says what works meanwhile",
+        )
     if isinstance(error, rex.ClusterDownError):
         return RedisUnreachable(
             f"{where}: the Cluster is down, or does not serve the queue's part of it",

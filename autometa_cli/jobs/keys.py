@@ -34,6 +34,16 @@ class Keys:
         #: HASH token, number, holder, until (ms): which scheduler leads.
         self.leader = self._name("leader")
 
+    @property
+    def types(self) -> dict[str, str]:
+        """The type, as TYPE says it, of every key that all jobs share."""
+        return {
+            self.pending: "list", self.epoch: "hash", self.workers: "zset", self.queued: "zset",
+            self.delayed: "zset", self.dead: "zset", self.open: "zset", self.history: "stream",
+            self.paused: "string", self.cleared: "zset", self.seen: "hash", self.requests: "hash",
+            self.leader: "hash",
+        }  # fmt: skip
+
     def _name(self, suffix: str) -> str:
         return self._prefix + suffix
 

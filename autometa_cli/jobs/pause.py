@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from autometa_cli import foreignjson
@@ -31,21 +31,30 @@ class Pause:
         return self.reason or (f"paused by {self.by}" if self.by else "paused")
 
     def stored(self) -> bytes:
-        """How it stands in Redis; `until` is the key's own end."""
-        return json.dumps({"reason": self.reason, "by": self.by, "since": self.since}).encode()
+        """How it stands in Redis; the key ends by itself then, too."""
+        return json.dumps(
+            {"reason": self.reason, "by": self.by, "since": self.since, "until": self.until}
+        ).encode()
 
 
 def read_pause(stored: bytes, until: int | None = None) -> Pause:
-    """A pause as it stands in Redis; what is not ours (`redis-cli SET … maintenance`) is the reason itself."""
+    """A pause as it stands in Redis; what is not ours (`redis-cli SET … maintenance`) is the reason itself.
+
+    Args:
+        until: when the key ends, to a second; None: never.
+    """
     text = stored.decode("utf-8", "replace")
     try:
         value: Any = foreignjson.loads(text)
         found = (value["reason"], value["by"], value["since"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        found = (text, "", 0)
+        found, value = (text, "", 0), {}
     reason, by, since = found
     if not (isinstance(reason, str) and isinstance(by, str) and isinstance(since, int)):
         return Pause(text, "", 0, until)
+    said = value.get("until")  # exact; what is left of the key is rounded
+    if until is not None and isinstance(said, int) and abs(said - until) <= 1:
+        return Pause(reason, by, since, said)
     return Pause(reason, by, since, until)
 
 
@@ -53,10 +62,12 @@ class Pauses(Access):
     """Pausing a queue, and asking whether it is."""
 
     async def pause(self, reason: str, by: str, seconds: int | None = None) -> Pause:
-        """Let nobody claim, for so long or until `resume`. Workers hear of it with their next beat."""
-        pause = Pause(reason, by, await self.clock(), None)
-        await self.redis.set(self.keys.paused, pause.stored(), ex=seconds)
-        return pause if seconds is None else replace(pause, until=pause.since + seconds)
+        """Let nobody claim, for so long or until `resume`. Workers hear of it with their next beat. A full Redis takes
+        it, too."""
+        now, k = await self.clock(), self.keys
+        pause = Pause(reason, by, now, None if seconds is None else now + seconds)
+        await self.scripts.call("pause", [k.epoch, k.paused], [pause.stored(), pause.until or ""])
+        return pause
 
     async def resume(self) -> Pause | None:
         """End a pause; what it was, None where there was none."""

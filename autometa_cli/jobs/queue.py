@@ -57,8 +57,12 @@ class JobQueue(PendingList, Pauses, OnceOnly, Claims, Waiting):
         self.scripts.run = self.connections.run
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.connections.close()
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        try:
+            if isinstance(error, Exception) and (named := await self.named(error)) is not error:
+                raise named from None
+        finally:
+            await self.connections.close()
 
     async def join(self, worker: str = "", *, address: str = "") -> None:
         """Check that the ledger belongs to this Redis process (see `jobs.epoch`), and that it is fit for one.

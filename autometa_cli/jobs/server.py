@@ -42,6 +42,31 @@ class Finding:
     hint: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What Redis uses, bytes.
+
+    Attributes:
+        limit: its maxmemory; None where it has none.
+    """
+
+    used: int
+    limit: int | None
+
+    @property
+    def full(self) -> bool:
+        """Whether it refuses what needs more."""
+        return self.limit is not None and self.used > self.limit
+
+
+async def memory(redis: Client) -> Memory:
+    """Ask how full Redis is. Raises redis.exceptions.RedisError."""
+    info = await redis.info("memory")
+    # What it does not count against its limit: buffers for its replicas and its append-only file.
+    used = int(info.get("used_memory", 0)) - int(info.get("mem_not_counted_for_evict", 0))
+    return Memory(max(0, used), int(info.get("maxmemory", 0)) or None)
+
+
 async def examine(redis: Client, *, min_replicas: int = 0, failover: bool = False) -> list[Finding]:
     """Look at the server behind a client.
 

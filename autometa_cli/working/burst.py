@@ -30,9 +30,10 @@ def give_up(house: House) -> None:
         )
     away = house.lasted("redis")
     if away > HEADLESS_SECONDS:
+        how = "of no use" if house.refused else "away"
         raise RedisUnreachable(
-            f"--burst gives up, Redis was away for {duration(away)}: {house.troubles['redis'].removeprefix('Redis: ')}",
-            "run it again when Redis answers: what it held is taken over then",
+            f"--burst gives up, Redis was {how} for {duration(away)}: {house.troubles['redis']}",
+            "run it again when Redis works: what it held is taken over then",
         )
 
 

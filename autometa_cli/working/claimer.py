@@ -92,7 +92,7 @@ class Claimer:
             except Exception as error:
                 # The elements may have moved all the same: look into our own list before taking again.
                 self._audit_due = 0.0
-                self._failed(error)
+                self._failed(await self._queue.named(error))
                 await self._nap(1.0)
                 continue
             late = self._stopping.is_set() or not self._house.in_order
@@ -133,7 +133,7 @@ class Claimer:
             await work
         except rex.RedisError as error:
             self._audit_due = 0.0  # where it stands is in Redis; the audit resumes it from there
-            self._house.redis_failed(error)
+            self._house.redis_failed(await self._queue.named(error))
         except Exception:
             # One job's surprise must not stop the others. It stays in flight and is looked at again.
             self._audit_due = asyncio.get_running_loop().time() + _AUDIT_SECONDS

@@ -7,11 +7,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import redis.exceptions as rex
+
 from autometa_cli.chain.faults import RpcFault
 from autometa_cli.chain.interfaces import interface
 from autometa_cli.chain.words import BadEncoding
 from autometa_cli.errors import AutometaError, ConfigError
 from autometa_cli.executor.clocks import clock_trouble
+from autometa_cli.jobs.faults import explain
 from autometa_cli.units import duration, from_wei
 
 if TYPE_CHECKING:
@@ -38,6 +41,8 @@ class House:
     Attributes:
         paused: why the operator paused the queue, or "".
         concerns: what waits for a person, though jobs may be taken.
+        refused: Redis answers, and refuses what a queue writes (it is full, a key is no list, ...). A beat passes all
+            the same, so it does not tell when that is over.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
@@ -48,6 +53,8 @@ class House:
         self.concerns: list[str] = []
         self._said: dict[str, float] = {}
         self._since: dict[str, float] = {}
+        self._quiet_until: dict[str, float] = {}
+        self.refused = False
         # Until the first head and the first beat: a pause must be heard before the first job is taken.
         for code in ("start", "redis"):
             self._troubles[code] = ("starting up", float("inf"))
@@ -85,7 +92,7 @@ class House:
     def report(self, code: str, text: str, *, lasts: float | None = None) -> None:
         """Something is wrong; `lasts` seconds, or until `settle`."""
         now = self._clock()
-        if now >= self._said.get(code, 0.0):
+        if now >= max(self._said.get(code, 0.0), self._quiet_until.get(code, 0.0)):
             _log.warning("taking no jobs: %s", text)
             self._said[code] = now + _SAY_AGAIN_SECONDS if lasts else float("inf")
         self._troubles[code] = (text, now + lasts if lasts else float("inf"))
@@ -107,11 +114,18 @@ class House:
         self.report(f"job:{code}", text, lasts=_BELIEVED_SECONDS)
 
     def redis_failed(self, error: Exception) -> None:
-        """Redis is away or refuses."""
-        self.report("redis", f"Redis: {error}")
+        """Redis is away or refuses, in the words of the commands."""
+        self.refused = isinstance(error, rex.ResponseError)
+        known = explain(error, self._settings.redis_url)
+        self.report(
+            "redis", f"{known.message} ({known.hint})" if self.refused and known.hint else known.message
+        )
 
     def redis_answers(self) -> None:
-        """Redis took a beat."""
+        """Redis took a beat; where it `refused` something before, also what a queue writes (`JobQueue.works`)."""
+        if self.refused and "redis" in self._said:  # should it refuse again soon, it is not told each time
+            self._quiet_until["redis"] = self._clock() + _SAY_AGAIN_SECONDS
+        self.refused = False
         self.settle("redis")
 
     def redis_speaks(self) -> None:

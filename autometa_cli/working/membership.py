@@ -81,6 +81,8 @@ class Membership:
                     await self._rejoin(worker)
                 else:
                     self._house.paused = answer.rest[1]
+                    if self._house.refused:
+                        await self._queue.works()
                     self._house.redis_answers()
             except Buried:
                 raise

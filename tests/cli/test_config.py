@@ -232,3 +232,20 @@ def test_connect_asks_nobody_while_the_settings_are_wrong(cli: Cli) -> None:
     result = cli("config", "check", "--connect", "--json", env={"POLL_INTERVAL": "0"})
     assert result.code == 3
     assert result.json["findings"][-1]["message"] == "the servers are asked when the settings are right"
+
+
+def test_connect_names_a_key_of_another_type(cli: Cli, network: LiveNetwork) -> None:
+    env = network.environment(QUEUE_NAME="elsewhere")
+    with Redis.from_url(env["REDIS_URL"]) as client:
+        client.set("elsewhere", "hello")
+        try:
+            checked = cli("config", "check", "--connect", "--json", env=env)
+            asked = cli("queue", "peek", env=env)
+        finally:
+            client.delete("elsewhere")
+    [wrong] = [one for one in checked.json["findings"] if one["variable"] == "QUEUE_NAME"]
+    assert checked.code == 1
+    assert wrong["message"].startswith("the queue's key elsewhere in Redis at")
+    assert wrong["message"].endswith("is a string; it must be a list")
+    assert asked.code == 1
+    assert wrong["message"] in asked.stderr

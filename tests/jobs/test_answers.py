@@ -40,6 +40,7 @@ REPEATED = {
     ("fill_gap", "ok"): "none",
     ("note", "ok"): "ok",
     ("note_events", "ok"): "moved",
+    ("pause", "ok"): "ok",
     ("recovery_window", "ok"): "ok",
     ("register", "ok"): "ok",
     ("restore", "ok"): "ok",

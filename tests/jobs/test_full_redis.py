@@ -8,6 +8,8 @@ import pytest
 import redis.exceptions as rex
 
 from autometa_cli.executor.ledger import Hold
+from autometa_cli.jobs.faults import WrongKey, wrong_type
+from autometa_cli.jobs.server import memory
 from tests.jobs.desk import Desk
 
 
@@ -45,6 +47,44 @@ def test_workers_stay_alive_and_dead_ones_are_buried(full: Desk) -> None:
     assert full.do(full.queue.workers.beat("bob", {"state": "busy"})).word == "ok"
     assert full.reap() == 1
     assert len(full.pending()) == 1
+
+
+def test_the_operator_can_do_what_helps(full: Desk) -> None:
+    ann = full.worker("ann")
+    for workflow in (1, 2):
+        full.release(full.claim(ann, workflow=workflow), "dead")
+    retried, dropped = full.do(full.inspector.dead())
+    fill(full)
+
+    assert full.do(full.queue.pause("full", "ann", 3600)).reason == "full"
+    assert full.do(full.queue.pausing()) == full.do(full.queue.resume())
+    assert full.do(full.queue.paused()) == ""
+    assert full.do(full.letters.retry(retried, "ann")).word == "ok"
+    assert full.do(full.letters.drop(dropped, "ann")).word == "ok"
+    assert full.do(memory(full.queue.redis)).full
+
+
+def test_whether_it_works_again_is_asked_by_a_write_that_changes_nothing(full: Desk) -> None:
+    full.worker("ann")
+    fill(full)
+    before = full.dump()
+    with pytest.raises(rex.ResponseError, match="maxmemory"):
+        full.do(full.queue.works())
+    full.redis.config_set("maxmemory", 0)
+    full.do(full.queue.works())
+    assert full.dump() == before
+
+
+def test_the_key_that_is_in_the_way_is_named(desk: Desk) -> None:
+    desk.redis.set(desk.keys.delayed, "x")
+    with pytest.raises(WrongKey) as caught:
+        desk.do(desk.queue.works())
+    assert (caught.value.key, caught.value.found, caught.value.wanted) == (
+        desk.keys.delayed,
+        "string",
+        "zset",
+    )
+    assert wrong_type(caught.value)
 
 
 def test_nothing_new_is_begun(full: Desk) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import redis.exceptions as rex
 
 from autometa_cli.errors import ConfigError, RpcUnreachable
 from autometa_cli.working.house import House
@@ -134,7 +135,7 @@ def test_each_trouble_is_logged_when_it_comes_and_when_it_goes(
         clock.now += 100
     assert [record.message for record in caplog.records] == [
         "taking no jobs: no endpoint answers",
-        "taking no jobs: Redis: gone",
+        "taking no jobs: Redis at redis://127.0.0.1:6379/0 does not answer: gone",
     ]
     house.look(head(), _still())
     house.redis_answers()
@@ -145,6 +146,26 @@ def test_each_trouble_is_logged_when_it_comes_and_when_it_goes(
     ]
     house.rpc_failed(RpcUnreachable("no endpoint answers"))
     assert len(caplog.records) == 5, "it is news again"
+
+
+def test_a_redis_that_is_full_now_and_then_is_told_once_a_minute(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the words of the commands, and with what they advise."""
+    house = _house("local", clock)
+    caplog.set_level(logging.INFO, "autometa_cli")
+    for _ in range(20):
+        house.redis_failed(rex.OutOfMemoryError("command not allowed when used memory > 'maxmemory'."))
+        house.redis_answers()
+        assert house.in_order
+        clock.now += 2
+    first, last = (record.message for record in caplog.records)
+    assert first.startswith("taking no jobs: Redis at redis://127.0.0.1:6379/0 is full (raise its maxmemory")
+    assert last == "mended (redis); taking jobs again"
+    clock.now += 60
+    house.redis_failed(rex.OutOfMemoryError("maxmemory"))
+    assert len(caplog.records) == 3
+    assert house.refused
 
 
 def test_redis_that_speaks_is_not_away(clock: Clock) -> None:

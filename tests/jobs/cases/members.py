@@ -43,6 +43,10 @@ def _(desk: Desk) -> Act:
     return lambda: desk.do(desk.queue.workers.beat("eve", {}))
 
 
+CASES["pause", "ok", ""] = lambda desk: lambda: desk.do(desk.queue.pause("tea", "ann"))
+CASES["pause", "ok", "for a time"] = lambda desk: lambda: desk.do(desk.queue.pause("tea", "ann", 3600))
+
+
 def _leave(desk: Desk) -> Act:
     return lambda: desk.do(desk.queue.workers.leave("ann"))
 
