@@ -1,9 +1,11 @@
-"""`autometa queue push`: jobs from the command line, a file, or the chain; all of them or none."""
+"""`autometa queue push`: jobs from the command line, a file, or the chain; all of them or none, or the good ones."""
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,7 @@ import typer
 
 from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin
 from autometa_cli.commands.help import examples
+from autometa_cli.commands.queueask import ask
 from autometa_cli.commands.queueview import job_document
 from autometa_cli.commands.workflowoptions import parse_id
 from autometa_cli.errors import AutometaError, UsageProblem
@@ -25,9 +28,32 @@ EPILOG = examples(
     "autometa queue push --workflow 7          # as the chain shows it",
     "autometa queue push --workflow 7 --now    # whatever its schedule",
     "autometa queue push --file jobs.jsonl",
+    "autometa queue push --file jobs.jsonl --partial  # the good lines",
     "autometa queue push - --json < jobs.jsonl",
 )
 _SHOWN = 10  # wrong lines that are told; the rest is counted
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What is not pushed.
+
+    Attributes:
+        line: its number in what was read; None where it was not read from lines.
+        misuse: it is the caller's mistake, not the state of things.
+    """
+
+    line: int | None
+    why: str
+    hint: str
+    misuse: bool = True
+
+    @property
+    def text(self) -> str:
+        return self.why if self.line is None else f"line {self.line}: {self.why}"
+
+
+_FORM = "one JSON object a line; docs/payload.md says what it holds"
 
 
 def push(
@@ -48,6 +74,9 @@ def push(
     force: Annotated[
         bool, typer.Option("--force", help='Also while another "now" job of the workflow is open.')
     ] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Push the good ones, tell what is wrong with the others.")
+    ] = False,
     as_json: JsonOption = False,
     env_file: EnvFileOption = None,
 ) -> None:
@@ -56,24 +85,58 @@ def push(
     Each is checked first and gets an id if it has none. Of a job given as
     JSON only the form is checked: no chain is asked, and a worker takes
     everything but the id from the chain; one that contradicts it is buried
-    then, one whose nextRun is not the chain's is skipped. A job with
-    nextRun 0 runs now, whatever the schedule of its workflow
-    (docs/payload.md); its id must be new.
+    then, one whose nextRun is not the chain's is skipped.
+
+    A job with nextRun 0 runs now, whatever the schedule of its workflow
+    (docs/payload.md). Its id must be new: neither open nor closed in the
+    ledger, nor among the last 5000 jobs of the list.
+
+    With --partial one that is wrong keeps no other back; it ends with 1
+    where one was left.
     """
     state = begin(as_json, env_file)
     if sum(source is not None for source in (job, file, workflow)) != 1:
         raise UsageProblem("give one of: a job, - for standard input, --file, --workflow")
     if now and not workflow:
         raise UsageProblem('--now goes with --workflow; in a job of your own write "nextRun": 0')
+    if force and workflow and not now:
+        raise UsageProblem("--force is about runs beside the schedule: with --workflow it goes with --now")
     ids = [parse_id(text) for text in workflow or ()]
-    lines = _from_chain(state, ids, now=now) if ids else _read(job, file)
-    jobs = _checked(lines, force=force, one=job is not None and job != "-")
-    length = _append(state, jobs)
-    documents = [job_document(found.raw) for found in jobs]
+    left: list[_Left] = []
+    lines = _from_chain(state, ids, left, now=now) if ids else _read(job, file)
+    one = bool(ids) or job not in (None, "-")
+    jobs = _checked(lines, left, force=force, one=one)
+    if not partial:
+        _all_or_none(left)
+    if force and jobs and not any(each.next_run == 0 for each in jobs.values()):
+        raise UsageProblem("--force is about jobs that run now (nextRun 0), and none of these is one")
+    length = _append(state, jobs, left, partial=partial, one=one, from_chain=bool(ids))
+    left.sort(key=lambda each: each.line or 0)
+    documents = [job_document(found.raw) for found in jobs.values()]
+    lost = [{"line": each.line, "why": each.why} for each in left]
     state.console.result(
-        {"pushed": documents, "length": length}, "\n".join(str(document["id"]) for document in documents)
+        {"pushed": documents, "length": length, "left": lost},
+        "\n".join(str(document["id"]) for document in documents),
     )
     state.console.success(f"pushed {_count(len(jobs))}; {length} pending now")
+    for each in left[:_SHOWN]:
+        state.console.warn(f"left: {each.text}")
+    if len(left) > _SHOWN:
+        state.console.warn(f"… and {len(left) - _SHOWN} more")
+    if left:
+        raise typer.Exit(1)
+
+
+def _all_or_none(left: Sequence[_Left]) -> None:
+    """Raise what is wrong, and say that nothing was pushed."""
+    if not left:
+        return
+    many = any(each.line is not None for each in left)
+    told = ("\n" if many else "; ").join(each.text for each in left[:_SHOWN])
+    more = f"\n… and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
+    problem = UsageProblem if any(each.misuse for each in left) else AutometaError
+    hint = left[0].hint + ("; --partial pushes the others" if many else "")
+    raise problem(f"nothing was pushed:{chr(10) if many else ' '}{told}{more}", hint)
 
 
 def _read(job: str | None, file: Path | None) -> list[tuple[int, bytes]]:
@@ -91,6 +154,7 @@ def _read(job: str | None, file: Path | None) -> list[tuple[int, bytes]]:
             content = file.read_bytes()
         except OSError as error:
             raise UsageProblem(f"{file} cannot be read: {error.strerror or error}") from None
+    content = content.removeprefix(codecs.BOM_UTF8)  # as some editors write it
     lines = [(number, line.strip()) for number, line in enumerate(content.split(b"\n"), 1)]
     found = [(number, line) for number, line in lines if line]
     if not found:
@@ -98,15 +162,15 @@ def _read(job: str | None, file: Path | None) -> list[tuple[int, bytes]]:
     return found
 
 
-def _checked(lines: Sequence[tuple[int, bytes]], *, force: bool, one: bool) -> list[Job]:
-    """The jobs as they will be pushed. Raises UsageProblem with everything that is wrong."""
+def _checked(
+    lines: Sequence[tuple[int, bytes]], left: list[_Left], *, force: bool, one: bool
+) -> dict[int, Job]:
+    """Line number to job as it will be pushed; what is wrong is added to `left`."""
     from autometa_cli.jobs.job import BadJob, new_id, parse_job, with_fields
 
-    jobs: list[Job] = []
-    wrong: list[str] = []
+    jobs: dict[int, Job] = {}
     seen: dict[tuple[int, str], int] = {}
     for number, line in lines:
-        place = "" if one else f"line {number}: "
         try:
             job = parse_job(line)
             more: dict[str, str | bool] = {} if job.id else {"id": new_id()}
@@ -115,64 +179,61 @@ def _checked(lines: Sequence[tuple[int, bytes]], *, force: bool, one: bool) -> l
                     raise BadJob("it says itself that force is not true")
                 more["force"] = True
             job = parse_job(with_fields(line, **more)) if more else job
+            first = seen.setdefault((job.workflow, str(job.id)), number)
+            if first != number:
+                raise BadJob(f"the job of line {first} has the same workflow and id")
         except BadJob as error:
-            wrong.append(place + error.message)
+            left.append(_Left(None if one else number, error.message, _FORM))
             continue
-        first = seen.setdefault((job.workflow, str(job.id)), number)
-        if first != number:
-            wrong.append(f"{place}the job of line {first} has the same workflow and id")
-        jobs.append(job)
-    if wrong:
-        more_wrong = f"\n… and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        raise UsageProblem(
-            f"nothing was pushed:{' ' if one else chr(10)}" + "\n".join(wrong[:_SHOWN]) + more_wrong,
-            "one JSON object a line; docs/payload.md says what it holds",
-        )
+        jobs[number] = job
     return jobs
 
 
-def _append(state: State, jobs: Sequence[Job]) -> int:
-    from autometa_cli.jobs.connection import redis_errors
-    from autometa_cli.jobs.queue import JobQueue
-
-    async def append() -> int:
-        async with redis_errors(state.settings.redis_url), JobQueue.of(state.settings) as queue:
-            await _refuse_known(state, queue, jobs)
-            return await queue.push([job.raw for job in jobs])
-
-    return state.run(append())
-
-
-async def _refuse_known(state: State, queue: JobQueue, jobs: Sequence[Job]) -> None:
-    """An id names one extra run, once: a worker would drop the job without a word to whoever pushed it."""
-    from autometa_cli.jobs.occurrence import Occurrence
-    from autometa_cli.jobs.record import CLOSED_STATES
+def _append(
+    state: State, jobs: dict[int, Job], left: list[_Left], *, partial: bool, one: bool, from_chain: bool
+) -> int:
+    """Push them; those that would not run are taken out of `jobs` into `left`. How many are pending then."""
+    from autometa_cli.jobs.extraruns import ExtraRuns
 
     settings = state.settings
-    executor = (settings.actionexecutor_address or "").lower()
-    keys = [
-        Occurrence(settings.chain_id, executor, job.workflow, 0, now_id=job.id).key
-        for job in jobs
-        if job.next_run == 0 and job.occurrence is None
-    ]
-    known = [record for record in await queue.records(keys) if record is not None]
-    if not known:
-        return
-    told = [
-        f"{record.label} is "
-        + (f"closed ({record.outcome or record.reason or record.state})" if record.state in CLOSED_STATES
-           else f"on its way already ({record.state})")
-        for record in known[:_SHOWN]
-    ]  # fmt: skip
-    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
-    raise AutometaError(
-        f"nothing was pushed: {'; '.join(told)}{more}; under the same id it would not run again",
-        "push it under another id, or without one",
-    )
+
+    async def append(queue: JobQueue) -> int:
+        runs = ExtraRuns(queue, settings.chain_id, settings.actionexecutor_address or "")
+        known = await runs.known(list(jobs.values()))
+        beside = await runs.open(
+            {job.workflow for job in jobs.values() if job.next_run == 0 and not job.force}
+        )
+        for number, job in list(jobs.items()):
+            if job.next_run != 0:
+                continue
+            if why := known.get((job.workflow, str(job.id))):
+                why += "; under the same id it would not run again"
+                hint, misuse = "push it under another id, or without one", False
+            elif job.workflow in beside and from_chain:
+                why = f"{beside[job.workflow]}, another run beside the schedule, is open: this one would be buried"
+                hint, misuse = (
+                    f"--force runs both; autometa tx show {job.workflow} says where that one stands",
+                    True,
+                )
+            else:
+                if job.workflow in beside:
+                    state.console.warn(
+                        f"{beside[job.workflow]}, another run beside the schedule, is open: workers bury this one "
+                        "unless that has ended by then",
+                        "--force runs both",
+                    )
+                continue
+            left.append(_Left(None if one else number, why, hint, misuse))
+            del jobs[number]
+        if not partial:
+            _all_or_none(left)
+        return await queue.push([job.raw for job in jobs.values()]) if jobs else await queue.length()
+
+    return ask(state, append)
 
 
-def _from_chain(state: State, ids: Sequence[int], *, now: bool) -> list[tuple[int, bytes]]:
-    """Jobs for workflows as the chain shows them. Raises AutometaError where one does not exist."""
+def _from_chain(state: State, ids: Sequence[int], left: list[_Left], *, now: bool) -> list[tuple[int, bytes]]:
+    """Jobs for workflows as the chain shows them; those that do not exist are added to `left`."""
     from autometa_cli.chain.contracts import Registry
     from autometa_cli.chain.rpc import Rpc
     from autometa_cli.jobs.job import job_json
@@ -187,12 +248,13 @@ def _from_chain(state: State, ids: Sequence[int], *, now: bool) -> list[tuple[in
             return await Registry(settings.registry_address or "").get_many(view, ids), view.block.timestamp
 
     found, clock = state.run(read())
-    missing = [str(id) for id, workflow in found.items() if workflow is None]
-    if missing:
-        raise AutometaError(
-            f"nothing was pushed: workflow {', '.join(missing)} was deleted, or never existed",
-            "autometa workflow list shows which exist",
+    left += [
+        _Left(
+            None, f"workflow {id} was deleted, or never existed", "autometa workflow list shows which exist",
+            misuse=False,
         )
+        for id, workflow in found.items() if workflow is None
+    ]  # fmt: skip
     lines = []
     for number, workflow in enumerate((workflow for workflow in found.values() if workflow), 1):
         if not workflow.active:

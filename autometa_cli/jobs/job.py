@@ -128,7 +128,7 @@ def _object(raw: bytes) -> dict[str, Any]:
     except RecursionError:
         raise BadJob("the payload is nested too deeply") from None
     except ValueError as error:
-        raise BadJob(f"the payload is not JSON: {str(error)[:120]}") from None
+        raise BadJob(f"the payload is not JSON: {_why_no_json(error)}") from None
     if not isinstance(value, dict):
         raise BadJob(f"the payload is a JSON {type(value).__name__}, not an object")
     if len(raw) > MAX_PAYLOAD_BYTES:
@@ -136,6 +136,13 @@ def _object(raw: bytes) -> dict[str, Any]:
         if len(raw) - len("".join(marks)) > MAX_PAYLOAD_BYTES:
             raise too_large
     return value
+
+
+def _why_no_json(error: ValueError) -> str:
+    """In our words, with one place: Python's talk of lines and of its own settings."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg[:1].lower()}{error.msg[1:]} at character {error.pos + 1}"
+    return "a number with too many digits" if "digits" in str(error) else str(error)[:120]
 
 
 def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
