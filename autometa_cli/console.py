@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 #: A table that is piped is never cut to a terminal's width.
 _PIPE_WIDTH = 10_000
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+#: What turns the direction of writing, or breaks a line: text is shown in the order in which it stands.
+_CONTROL |= {
+    code: f"\\u{code:04x}"
+    for code in (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+}
 
 
 def printable(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autometa_cli.commands import queuedead, queueops
-from autometa_cli.commands.context import EnvFileOption, JsonOption, YesOption, begin, command_group, empty
+from autometa_cli.commands.context import EnvFileOption, JsonOption, YesOption, begin, command_group
 from autometa_cli.commands.help import examples
 from autometa_cli.commands.queueask import (
     CountOption,
@@ -15,13 +15,13 @@ from autometa_cli.commands.queueask import (
     ReasonOption,
     WorkflowOption,
     ask,
+    nothing,
     wanted,
 )
 from autometa_cli.commands.queuepush import EPILOG, push
+from autometa_cli.commands.queuestats import EPILOG as STATS_EPILOG
+from autometa_cli.commands.queuestats import stats
 from autometa_cli.commands.queueview import (
-    as_text,
-    counts_document,
-    counts_rows,
     dead_table,
     delayed_document,
     delayed_table,
@@ -29,10 +29,7 @@ from autometa_cli.commands.queueview import (
     held_table,
     job_document,
     job_table,
-    memory_document,
-    memory_words,
-    pause_document,
-    pause_words,
+    one_line,
     record_document,
     record_rows,
 )
@@ -40,11 +37,9 @@ from autometa_cli.errors import AutometaError
 from autometa_cli.times import utc
 
 if TYPE_CHECKING:
-    from autometa_cli.jobs.inspector import Counts
-    from autometa_cli.jobs.pause import Pause
+    from autometa_cli.jobs.inspector import Held
     from autometa_cli.jobs.queue import JobQueue
     from autometa_cli.jobs.record import Record
-    from autometa_cli.jobs.server import Memory
 
 app = command_group(
     "See and change the queue of pending jobs.",
@@ -90,7 +85,10 @@ def peek(
 ) -> None:
     """Show the next jobs, in the order in which they will be taken.
 
-    Takes none. What is no job is shown with what is wrong with it.
+    Takes none. What is no job is shown with what is wrong with it. With
+    --raw each payload is one line: line breaks, other control characters
+    and bytes that are no UTF-8 stand there as \\x0a, marks that turn the
+    direction of writing as \\u202e; all else is as it is.
     """
     state = begin(as_json, env_file)
 
@@ -101,9 +99,10 @@ def peek(
     documents = [job_document(element, position) for position, element in enumerate(found, offset)]
     if raw and not state.console.json:
         if found:
-            state.console.result(None, "\n".join(as_text(element) for element in found))
+            state.console.result(None, "\n".join(one_line(element) for element in found))
     else:
-        state.console.result(documents, lambda: job_table(state, documents))
+        none = f"none from {offset} on; {total} in all" if offset and total else "no pending jobs"
+        state.console.result(documents, lambda: job_table(state, documents, none))
     if (rest := total - offset - len(found)) > 0:
         state.console.status(f"{rest} more")
 
@@ -145,39 +144,7 @@ def restore(as_json: JsonOption = False, env_file: EnvFileOption = None) -> None
         state.console.status("nothing was cleared within the last day")
 
 
-@app.command(
-    "stats", epilog=examples("autometa queue stats", "autometa queue stats --json | jq .oldest_seconds")
-)
-def stats(as_json: JsonOption = False, env_file: EnvFileOption = None) -> None:
-    """Count the jobs by where they stand.
-
-    A workflow is halted when its latest run is a dead letter: it does
-    not run until that is retried, or its owner changes it.
-    """
-    state = begin(as_json, env_file)
-    from autometa_cli.jobs.inspector import Inspector
-    from autometa_cli.jobs.server import memory
-
-    async def look(queue: JobQueue) -> tuple[Counts, dict[str, int], int, Pause | None, Memory]:
-        inspector = Inspector(queue)
-        counts, states, halted = await inspector.counts(), await inspector.states(), await inspector.halted()
-        return counts, states, halted, await queue.pausing(), await memory(queue.redis)
-
-    counts, states, halted, pause, used = ask(state, look)
-    document = {
-        **counts_document(counts),
-        "halted_workflows": halted,
-        "states": states,
-        "pause": None if pause is None else pause_document(pause),
-        "memory": memory_document(used),
-    }
-    rows = [
-        *counts_rows(counts),
-        ("halted", f"{halted} {'workflow' if halted == 1 else 'workflows'}" if halted else 0),
-        ("paused", "no" if pause is None else pause_words(pause)),
-        ("memory", memory_words(used)),
-    ]
-    state.console.result(document, lambda: state.console.fields(rows))
+app.command("stats", epilog=STATS_EPILOG)(stats)
 
 
 @app.command("inflight", epilog=examples("autometa queue inflight", "autometa queue inflight --json"))
@@ -198,11 +165,17 @@ def inflight(
     from autometa_cli.jobs.inspector import Inspector
 
     chosen = wanted(workflow, reason)
-    held = ask(state, lambda queue: Inspector(queue).inflight(count, offset, chosen))
-    state.console.result(
-        [held_document(one) for one in held],
-        lambda: held_table(state, held, empty("nothing in flight", workflow, reason, offset)),
-    )
+
+    async def look(queue: JobQueue) -> tuple[list[Held], str]:
+        inflight = Inspector(queue).inflight
+        page = await inflight(count, offset, chosen)
+        none = await nothing(
+            "nothing in flight", page, offset, lambda most: inflight(most, 0, chosen), workflow, reason
+        )
+        return page, none
+
+    held, none = ask(state, look)
+    state.console.result([held_document(one) for one in held], lambda: held_table(state, held, none))
 
 
 @app.command("delayed", epilog=examples("autometa queue delayed", "autometa queue delayed -n 1000 --json"))
@@ -224,13 +197,18 @@ def delayed(
 
     chosen = wanted(workflow, reason)
 
-    async def look(queue: JobQueue) -> tuple[list[tuple[Record, int]], int]:
-        return await Inspector(queue).delayed(count, offset, chosen), await queue.clock()
+    async def look(queue: JobQueue) -> tuple[list[tuple[Record, int]], int, str]:
+        waiting = Inspector(queue).delayed
+        page = await waiting(count, offset, chosen)
+        none = await nothing(
+            "nothing waits", page, offset, lambda most: waiting(most, 0, chosen), workflow, reason
+        )
+        return page, await queue.clock(), none
 
-    rows, now = ask(state, look)
+    rows, now, none = ask(state, look)
     state.console.result(
         [delayed_document(record, due) for record, due in rows],
-        lambda: delayed_table(state, rows, now, empty("nothing waits", workflow, reason, offset)),
+        lambda: delayed_table(state, rows, now, none),
     )
 
 
@@ -249,13 +227,18 @@ def dead_list(
 
     chosen = wanted(workflow, reason)
 
-    async def look(queue: JobQueue) -> tuple[list[Record], int]:
-        return await Inspector(queue).dead(count, offset, chosen), await queue.clock()
+    async def look(queue: JobQueue) -> tuple[list[Record], int, str]:
+        letters = Inspector(queue).dead
+        page = await letters(count, offset, chosen)
+        none = await nothing(
+            "no dead letters", page, offset, lambda most: letters(most, 0, chosen), workflow, reason
+        )
+        return page, await queue.clock(), none
 
-    records, now = ask(state, look)
+    records, now, none = ask(state, look)
     state.console.result(
         [record_document(record) for record in records],
-        lambda: dead_table(state, records, now, empty("no dead letters", workflow, reason, offset)),
+        lambda: dead_table(state, records, now, none),
     )
 
 

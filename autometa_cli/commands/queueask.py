@@ -5,12 +5,12 @@ from __future__ import annotations
 import getpass
 import os
 import platform
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from autometa_cli.commands.context import State
+from autometa_cli.commands.context import State, empty
 from autometa_cli.commands.workflowoptions import parse_id
 
 if TYPE_CHECKING:
@@ -54,6 +54,25 @@ def wanted(workflow: str | None, reason: str | None) -> Wanted:
     from autometa_cli.jobs.deadletters import Wanted
 
     return Wanted(None if workflow is None else parse_id(workflow), (reason or "").strip())
+
+
+async def nothing(
+    without: str,
+    page: Sequence[object],
+    offset: int,
+    listed: Callable[[int], Awaitable[Sequence[object]]],
+    *filters: object,
+) -> str:
+    """What is said of a page without rows: that there is none, none that matches, or none so far down.
+
+    Args:
+        without: what a list says that is empty.
+        listed: the first so many of what is chosen.
+    """
+    total = len(await listed(offset)) if offset and not page else 0
+    if not total:
+        return empty(without, *filters)
+    return f"none from {offset} on; {total} {'match' if any(filters) else 'in all'}"
 
 
 def operator() -> str:

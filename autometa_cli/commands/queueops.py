@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin, empty
+from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin
 from autometa_cli.commands.help import examples
-from autometa_cli.commands.queueask import CountOption, WorkflowOption, ask, operator, wanted
+from autometa_cli.commands.queueask import (
+    CountOption,
+    OffsetOption,
+    ReasonOption,
+    WorkflowOption,
+    ask,
+    nothing,
+    operator,
+    wanted,
+)
 from autometa_cli.commands.queueview import in_labels, pause_document, pause_words
 from autometa_cli.commands.workflowview import whole
 from autometa_cli.errors import UsageProblem
@@ -36,7 +45,12 @@ def register(app: typer.Typer) -> None:
         workers
     )
     app.command(
-        "history", epilog=examples("autometa queue history", "autometa queue history --workflow 7 --since 1d")
+        "history",
+        epilog=examples(
+            "autometa queue history",
+            "autometa queue history --workflow 7 --since 1d",
+            "autometa queue history --reason reverted --offset 100",
+        ),
     )(history)
 
 
@@ -106,7 +120,9 @@ def workers(
 
 def history(
     count: CountOption = 100,
+    offset: OffsetOption = 0,
     workflow: WorkflowOption = None,
+    reason: ReasonOption = None,
     since: Annotated[
         str | None,
         typer.Option("--since", metavar="TIME", help="90m, 2d, or a date.", show_default=False),
@@ -117,21 +133,28 @@ def history(
     """Show what became of jobs, the latest first.
 
     Runs, failed tries, and what was skipped, buried, retried or dropped;
-    about the last ten thousand.
+    about the last ten thousand. --reason looks at what is shown as OUTCOME
+    and WHY.
     """
     state = begin(as_json, env_file)
     from autometa_cli.jobs.inspector import Inspector
 
-    chosen = wanted(workflow, None).workflow
+    chosen = wanted(workflow, reason)
 
-    async def look(queue: JobQueue) -> list[tuple[int, dict[str, str]]]:
+    async def look(queue: JobQueue) -> tuple[list[tuple[int, dict[str, str]]], str]:
         start = 0 if since is None else _start(since, await queue.clock())
-        return await Inspector(queue).history(count, workflow=chosen, since=start)
 
-    documents = [history_document(at, entry) for at, entry in ask(state, look)]
-    state.console.result(
-        documents, lambda: history_table(state, documents, empty("nothing happened yet", workflow, since))
-    )
+        async def entries(most: int, after: int = 0) -> list[tuple[int, dict[str, str]]]:
+            return await Inspector(queue).history(most, after, wanted=chosen, since=start)
+
+        page = await entries(count, offset)
+        return page, await nothing(
+            "nothing happened yet", page, offset, entries, workflow, chosen.reason, since
+        )
+
+    page, none = ask(state, look)
+    documents = [history_document(at, entry) for at, entry in page]
+    state.console.result(documents, lambda: history_table(state, documents, none))
 
 
 def worker_document(member: Member) -> dict[str, Any]:
@@ -143,9 +166,10 @@ def worker_document(member: Member) -> dict[str, Any]:
         "left": member.left,
         "beat_seconds": round(member.beat_age, 3),
         "state": said.get("state") if not member.buried else "left" if member.left else "buried",
-        "trouble": said.get("trouble") or None,
-        "busy": _whole(said.get("busy")),
-        "open": _whole(said.get("open")),
+        # What one said of itself that is gone is not so any more.
+        "trouble": None if member.buried else said.get("trouble") or None,
+        "busy": None if member.buried else _whole(said.get("busy")),
+        "open": None if member.buried else _whole(said.get("open")),
         "concurrency": _whole(said.get("concurrency")),
         "address": said.get("address"),
         "chain": _whole(said.get("chain")),
@@ -164,7 +188,7 @@ def workers_table(state: State, documents: Sequence[dict[str, Any]]) -> Renderab
             (
                 one["id"],
                 one["state"],
-                f"{duration(one['beat_seconds'])} ago",
+                f"{'' if one['alive'] else one['state'] + ' '}{duration(one['beat_seconds'])} ago",
                 one["busy"],
                 one["open"],
                 one["address"],
@@ -224,13 +248,17 @@ def _seconds_of(text: str, option: str) -> int:
 
 
 def _start(text: str, now: int) -> int:
+    """How long ago, or a date. Raises UsageProblem."""
     try:
         return max(0, now - parse_interval(text))
     except ValueError:
         try:
             return parse_time(text, now)
-        except ValueError as error:
-            raise UsageProblem(f"--since: {error}") from None
+        except ValueError:
+            raise UsageProblem(
+                f"--since: {text!r} is neither how long ago nor a date",
+                "write 90m, 2d, 1h30m, or a date: 2030-01-31, 2030-01-31T12:00:00Z, or seconds since 1970",
+            ) from None
 
 
 def _whole(text: str | None) -> int | None:

@@ -14,13 +14,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from autometa_cli.commands.context import State
-    from autometa_cli.jobs.inspector import Counts, Held
+    from autometa_cli.jobs.inspector import Held
     from autometa_cli.jobs.pause import Pause
     from autometa_cli.jobs.record import Record
-    from autometa_cli.jobs.server import Memory
 
 _KEY = re.compile(r"\b[0-9]+:0x[0-9a-f]{40}:[0-9]+:(now:[\w-]+|[0-9]+:[0-9]+)")
-_MEBIBYTE = 1 << 20
 _CELL = 60  # characters of a payload in a table
 
 
@@ -52,22 +50,27 @@ def job_document(raw: bytes, position: int | None = None) -> dict[str, Any]:
     }
 
 
-def job_table(state: State, documents: Sequence[dict[str, Any]]) -> RenderableType:
+def one_line(raw: bytes) -> str:
+    """A payload as one line: also its line breaks, which JSON allows between its parts, as `\\x0a`."""
+    return as_text(raw).replace("\n", "\\x0a")
+
+
+def job_table(
+    state: State, documents: Sequence[dict[str, Any]], empty: str = "no pending jobs"
+) -> RenderableType:
     """Elements of the list, one a line; what is no job says why."""
-    rows = []
+    rows: list[tuple[Any, ...]] = []
+    columns = ["#", "WORKFLOW", "NEXT RUN", "ID", "OWNER"]
+    spoilt = any(not document["valid"] for document in documents)
     for document in documents:
         position = document["position"]
         if not document["valid"]:
-            rows.append((position, "-", f"no job: {document['error']}", "-", _cut(document["raw"])))
+            wrong = f"no job: {document['error']}; {_cut(document['raw'])}"
+            rows.append((position, None, None, None, None, wrong))
             continue
-        rows.append((
-            position,
-            str(document["workflow"]),
-            _when(document),
-            document["id"] or "-",
-            document["owner"] or "-",
-        ))  # fmt: skip
-    return state.console.table(("#", "WORKFLOW", "NEXT RUN", "ID", "OWNER"), rows, empty="no pending jobs")
+        row = (position, str(document["workflow"]), _when(document), document["id"], document["owner"], None)
+        rows.append(row if spoilt else row[:-1])
+    return state.console.table(columns + ["WRONG"] * spoilt, rows, empty=empty)
 
 
 def record_document(record: Record) -> dict[str, Any]:
@@ -174,51 +177,6 @@ def dead_table(
         ("JOB", "BURIED", "REASON", "TRIED", "WHY"),
         [(_named(r), _ago(r.closed_at, now), r.reason, r.attempts, in_labels(r.text)) for r in records],
         empty=empty,
-    )
-
-
-def counts_document(counts: Counts) -> dict[str, Any]:
-    """The counts in JSON."""
-    return {
-        "pending": counts.pending,
-        "inflight": counts.inflight,
-        "delayed": counts.delayed,
-        "dead": counts.dead,
-        "open": counts.open,
-        "workers": counts.workers,
-        "paused": counts.paused or None,
-        "oldest_seconds": None if counts.oldest is None else round(counts.oldest, 3),
-    }
-
-
-def counts_rows(counts: Counts) -> list[tuple[str, Any]]:
-    """The counts for people."""
-    return [
-        ("pending", counts.pending),
-        ("oldest", None if counts.oldest is None else f"waits {duration(counts.oldest)}"),
-        ("in flight", counts.inflight),
-        ("open", f"{counts.open} (hold a nonce)" if counts.open else 0),
-        ("delayed", counts.delayed),
-        ("dead", counts.dead),
-        ("workers", counts.workers),
-    ]
-
-
-def memory_document(memory: Memory) -> dict[str, Any]:
-    """How full Redis is, in JSON; bytes."""
-    return {"used": memory.used, "limit": memory.limit, "full": memory.full}
-
-
-def memory_words(memory: Memory) -> str:
-    """How full Redis is."""
-    used = f"{memory.used / _MEBIBYTE:.1f}"
-    if memory.limit is None:
-        return f"{used} MiB, no limit (maxmemory)"
-    words = f"{used} of {memory.limit / _MEBIBYTE:.1f} MiB (maxmemory)"
-    return (
-        f"full, {words}: nothing new is begun; see docs/operations.md, 'Redis is full'"
-        if memory.full
-        else words
     )
 
 

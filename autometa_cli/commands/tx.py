@@ -10,7 +10,16 @@ from autometa_cli.commands import txreconcile, txwish
 from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin, command_group
 from autometa_cli.commands.help import examples
 from autometa_cli.commands.queueask import OffsetOption, WorkflowOption, ask
-from autometa_cli.commands.txlook import NameArgument, catalog_of, crew_of, evidence_of, found, tell_doubt
+from autometa_cli.commands.txlook import (
+    NameArgument,
+    aside_words,
+    catalog_of,
+    crew_of,
+    evidence_of,
+    found,
+    set_aside,
+    tell_doubt,
+)
 from autometa_cli.commands.txview import (
     LIST_COLUMNS,
     list_cells,
@@ -98,23 +107,18 @@ def show(name: NameArgument, as_json: JsonOption = False, env_file: EnvFileOptio
     """
     state = begin(as_json, env_file)
 
-    async def look(queue: JobQueue) -> tuple[Record, Crew, int, list[dict[str, Any]], Evidence | None, str]:
+    from autometa_cli.executor.standing import stand
+
+    async def look(queue: JobQueue) -> tuple[Standing, Crew, int, list[dict[str, Any]], Evidence | None, str]:
         await tell_doubt(state, queue)
         record = await found(state, queue, name)
         evidence, trouble = await evidence_of(state, record)
-        return (
-            record,
-            await crew_of(queue),
-            await queue.clock(),
-            await _earlier(queue, record),
-            evidence,
-            trouble,
-        )
+        crew, now = await crew_of(queue), await queue.clock()
+        standing = await set_aside(queue, stand(record, crew, now, evidence))
+        return standing, crew, now, await _earlier(queue, record), evidence, trouble
 
-    record, crew, now, earlier, evidence, trouble = ask(state, look)
-    from autometa_cli.executor.standing import stand
-
-    standing: Standing = stand(record, crew, now, evidence)
+    standing, crew, now, earlier, evidence, trouble = ask(state, look)
+    record = standing.record
     network = state.settings.network if record.chain == state.settings.chain_id else None
     symbol = network.symbol if network else ""
     if trouble:
@@ -131,9 +135,11 @@ txreconcile.register(app)
 
 async def _list(state: State, queue: JobQueue, chosen: Chosen, count: int, offset: int) -> None:
     from autometa_cli.executor.standing import waits_for
+    from autometa_cli.jobs.aside import aside_until, asides
 
     await tell_doubt(state, queue)
     crew, now = await crew_of(queue), await queue.clock()
+    cleared = await asides(queue)
     lowest: dict[tuple[int, str], int | None] = {}
     left, symbol, more = offset, state.settings.network.symbol, False
     shown = 0
@@ -150,6 +156,8 @@ async def _list(state: State, queue: JobQueue, chosen: Chosen, count: int, offse
                 if record.sender and place not in lowest:
                     lowest[place] = await _lowest(queue, *place)
                 waits = waits_for(record, crew, lowest.get(place))
+                if cleared and record.state == "queued" and (until := await aside_until(queue, record.key)):
+                    waits = aside_words(until)
                 add(list_document(record, crew, now, waits), list_cells(record, now, waits, symbol))
                 shown += 1
             if more:
@@ -167,10 +175,11 @@ async def _lowest(queue: JobQueue, chain: int, sender: str) -> int | None:
 async def _earlier(queue: JobQueue, record: Record) -> list[dict[str, Any]]:
     """What the history says of its transactions under nonces that are used up, the oldest first."""
     from autometa_cli.commands.queueops import history_document
+    from autometa_cli.jobs.deadletters import Wanted
     from autometa_cli.jobs.inspector import Inspector
     from autometa_cli.jobs.retention import HISTORY_LENGTH
 
-    rows = await Inspector(queue).history(2 * HISTORY_LENGTH, workflow=record.workflow)
+    rows = await Inspector(queue).history(2 * HISTORY_LENGTH, wanted=Wanted(record.workflow))
     documents = [history_document(at, entry) for at, entry in rows if entry.get("key") == record.key]
     return [each for each in reversed(documents) if each["tx"] and each["tx"] != record.tx]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from autometa_cli.commands.context import State
     from autometa_cli.executor.catalog import Catalog
     from autometa_cli.executor.evidence import Evidence
-    from autometa_cli.executor.standing import Crew
+    from autometa_cli.executor.standing import Crew, Standing
     from autometa_cli.jobs.queue import JobQueue
     from autometa_cli.jobs.record import Record
 
@@ -50,6 +51,27 @@ async def tell_doubt(state: State, queue: JobQueue) -> None:
         )
     elif run is not None and run.decode("utf-8", "replace") != queue.scripts.run:
         state.console.warn("Redis restarted, and no worker has shown yet that nothing is missing")
+
+
+def aside_words(until: int) -> str:
+    """What a job waits for that `queue clear` moved aside until a time."""
+    from autometa_cli.times import utc
+
+    return f"autometa queue restore, until {utc(until)}"
+
+
+async def set_aside(queue: JobQueue, standing: Standing) -> Standing:
+    """The same; where `queue clear` moved its job aside, saying so."""
+    from autometa_cli.jobs.aside import aside_until
+
+    if standing.record.state != "queued" or not (until := await aside_until(queue, standing.record.key)):
+        return standing
+    return replace(
+        standing,
+        summary="moved aside by autometa queue clear; after that time the scheduler queues it again if it is due",
+        waits=aside_words(until),
+        steps=("autometa queue restore   brings the latest clear back",),
+    )
 
 
 def other_chain(state: State, record: Record) -> str:

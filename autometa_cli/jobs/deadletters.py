@@ -37,7 +37,11 @@ class Wanted:
             record.claim.workflow if record.claim else record.workflow
         ):
             return False
-        return not self.reason or record.reason == self.reason or self.reason.lower() in record.text.lower()
+        return self.tells(record.reason, record.text)
+
+    def tells(self, reason: str, text: str) -> bool:
+        """Whether this code, or these words, are what is meant."""
+        return not self.reason or reason == self.reason or self.reason.lower() in text.lower()
 
 
 #: Every record.

@@ -27,8 +27,8 @@ class Counts:
         open: records that hold a nonce, bound or signed.
         workers: that are alive.
         paused: the operator's reason, or "".
-        oldest: seconds since the oldest pending record was queued, by Redis's clock; None where there is none. A
-            job that was pushed by hand has no record before it is claimed.
+        oldest: seconds since the oldest pending record came on the list, by Redis's clock; None where there is none.
+            A job that was pushed by hand has no record before it is claimed.
     """
 
     pending: int
@@ -102,7 +102,8 @@ class Inspector:
             open=open_,
             workers=sum(not member.buried for member in members),
             paused=await queue.paused(),
-            oldest=max(0.0, (now - oldest[0][1]) / 1000) if oldest and pending else None,
+            # One that `queue clear` moved aside is dated to when that lapses.
+            oldest=(now - oldest[0][1]) / 1000 if oldest and pending and oldest[0][1] <= now else None,
         )
 
     async def inflight(self, count: int | None = None, offset: int = 0, wanted: Wanted = ANY) -> list[Held]:
@@ -213,11 +214,18 @@ class Inspector:
         return len(halted)
 
     async def history(
-        self, count: int = 100, *, workflow: int | None = None, since: int = 0
+        self,
+        count: int = 100,
+        offset: int = 0,
+        *,
+        wanted: Wanted = ANY,
+        since: int = 0,
     ) -> list[tuple[int, dict[str, str]]]:
         """(ms of Redis's clock, fields) of what was closed, retried or dropped, the latest first.
 
         Args:
+            offset: so many of those that are chosen are left out first.
+            wanted: its reason is the outcome, or a part of the words.
             since: seconds since 1970.
         """
         found: list[tuple[int, dict[str, str]]] = []
@@ -231,7 +239,13 @@ class Inspector:
                     name.decode("utf-8", "replace"): value.decode("utf-8", "replace")
                     for name, value in fields.items()
                 }
-                if (workflow is None or entry.get("workflow") == str(workflow)) and len(found) < count:
+                if wanted.workflow is not None and entry.get("workflow") != str(wanted.workflow):
+                    continue
+                if not wanted.tells(entry.get("outcome", ""), entry.get("text", "")):
+                    continue
+                if offset > 0:
+                    offset -= 1
+                elif len(found) < count:
                     found.append((int(id.split(b"-")[0]), entry))
             if len(rows) < _PAGE:
                 break

@@ -40,7 +40,8 @@ def new_worker_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A worker. `beat_age` is seconds by Redis's clock; `buried` when it left, or a reaper gave up on it."""
+    """A worker. `buried` when it left, or a reaper gave up on it; `beat_age` is seconds by Redis's clock since its last
+    beat, or since then."""
 
     id: str
     beat_age: float

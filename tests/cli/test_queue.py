@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import pty
+import re
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ import redis
 
 from autometa_cli.devnet.server import ValkeyProcess
 from autometa_cli.jobs.claim import Claim
+from autometa_cli.times import utc
 from tests.jobs.desk import CHAIN, EXECUTOR, OWNER, Desk
 from tests.network import LiveNetwork
 from tests.runner import Cli, Result
@@ -95,6 +97,39 @@ def test_peek_pages(cli: Cli, env: Mapping[str, str], raw_redis: Any) -> None:
     assert cli("queue", "peek", "--offset", "9" * 23, env=env).code == 2
 
 
+def test_a_page_past_the_end_says_how_many_there_are(cli: Cli, env: Mapping[str, str], busy: Desk) -> None:
+    pages = {
+        "peek": "none from 500 on; 2 in all\n",
+        "inflight": "none from 500 on; 3 in all\n",
+        "delayed": "none from 500 on; 1 in all\n",
+        "dead list": "none from 500 on; 2 in all\n",
+        "dead list --workflow 5": "none from 500 on; 1 match\n",
+        "dead list --workflow 77": "none that match\n",
+        "history": "none from 500 on; 2 in all\n",
+    }
+    for command, said in pages.items():
+        assert cli("queue", *command.split(), "--offset", "500", env=env).stdout == said, command
+        assert cli("queue", *command.split(), "--offset", "500", "--json", env=env).json == []
+
+
+def test_raw_payloads_are_one_line_each(cli: Cli, env: Mapping[str, str], raw_redis: Any) -> None:
+    raw_redis.rpush(
+        PENDING, '{"workflowId": 1,\n"nextRun": 5}', "\u202etxt.exe\x1b[31m\r\u2028", b"\xff\\n\t."
+    )
+
+    shown = cli("queue", "peek", "--raw", env=env).stdout
+    table = cli("queue", "peek", env=env).stdout
+
+    assert shown.split("\n") == [
+        '{"workflowId": 1,\\x0a"nextRun": 5}',
+        "\\u202etxt.exe\\x1b[31m\\x0d\\u2028",
+        "\\xff\\n\t.",
+        "",
+    ]
+    assert "\\u202etxt.exe" in table
+    assert "\u202e" not in table
+
+
 def test_peek_reads_every_field(cli: Cli, env: Mapping[str, str], raw_redis: Any) -> None:
     raw_redis.rpush(PENDING, payload(HUGE, HUGE, owner=OWNER, id="mine", force=True, occurrence="1:2:3:4:5"))
 
@@ -117,6 +152,8 @@ def test_peek_names_what_is_no_job(cli: Cli, env: Mapping[str, str], raw_redis: 
     assert listed.json[0]["raw"] == "\x00no job\\xff\x1b[31m"
     assert listed.json[1]["error"] == "workflowId is missing"
     assert "no job: workflowId is missing" in shown.stdout
+    heads, spoilt = shown.stdout.splitlines()[0], shown.stdout.splitlines()[2]
+    assert spoilt.index("no job:") == heads.index("WRONG")
     assert "1970-01-01T00:01:40Z" in shown.stdout
     assert shown.stdout.splitlines()[-1].split()[:3] == ["4", "7", "now"]
     assert "\x1b" not in shown.stdout + cli("queue", "peek", "--raw", env=env).stdout
@@ -442,6 +479,34 @@ def test_clear_and_restore(cli: Cli, env: Mapping[str, str], raw_redis: Any) -> 
     assert elements(raw_redis) == [b"a", b"b", GARBAGE, b"later"]
 
 
+def test_what_is_set_aside_is_shown(cli: Cli, env: Mapping[str, str], desk: Desk) -> None:
+    desk.enqueue(workflow=1)
+    desk.push(desk.payload(workflow=2))
+    cleared = cli("queue", "clear", "--yes", "--json", env=env).json
+    desk.push(desk.payload(workflow=3))
+    by_hand = cli("queue", "stats", env=env).stdout
+    chain = {**env, "NETWORK": "local", "CHAIN_ID": str(CHAIN), "ACTIONEXECUTOR_ADDRESS": EXECUTOR,
+             "RPC_URLS": "http://127.0.0.1:1"}  # fmt: skip
+    shown = cli("tx", "show", "1@100", "--json", env=chain).json
+    listed = cli("tx", "list", "--all", "--json", env=chain).json
+
+    [aside] = cli("queue", "stats", "--json", env=env).json["aside"]
+    assert aside["jobs"] == 2
+    assert abs(aside["until"] - cleared["restorable_until"]) <= 1
+    assert aside["until"] - aside["since"] == 24 * 3600
+    assert "unknown (pushed by hand)" in by_hand
+    assert "set aside  by queue clear: 2 until 2" in by_hand
+    assert shown["summary"].startswith("moved aside by autometa queue clear")
+    assert (
+        shown["waits_for"] == listed[0]["waits_for"] == f"autometa queue restore, until {utc(aside['until'])}"
+    )
+    cli("queue", "restore", env=env)
+    again = cli("tx", "show", "1@100", "--json", env=chain).json
+    assert again["summary"].startswith("on the list")
+    stats = cli("queue", "stats", "--json", env=env).json
+    assert (stats["aside"], stats["oldest_seconds"] >= 0) == ([], True)
+
+
 def test_clear_says_until_when(cli: Cli, env: Mapping[str, str], raw_redis: Any) -> None:
     raw_redis.rpush(PENDING, "a")
 
@@ -526,6 +591,7 @@ def test_stats(cli: Cli, env: Mapping[str, str], busy: Desk) -> None:
     found = cli("queue", "stats", "--json", env=env).json
 
     assert found.pop("oldest_seconds") >= 0
+    assert found.pop("aside") == []
     assert found.pop("memory").keys() == {"used", "limit", "full"}
     assert found == {
         "pending": 2, "inflight": 3, "delayed": 1, "dead": 2, "open": 2, "workers": 1, "paused": "maintenance",
@@ -763,6 +829,10 @@ def test_workers(cli: Cli, env: Mapping[str, str], desk: Desk) -> None:
     assert {one["id"]: one["state"] for one in everyone} == {"ann": "working", "bob": "left", "eve": "buried"}
     assert "ann" in shown
     assert "eve" not in shown
+    gone = [one for one in everyone if one["id"] != "ann"]
+    assert [(one["busy"], one["open"], one["trouble"]) for one in gone] == [(None, None, None)] * 2
+    table = cli("queue", "workers", "--all", env=env).stdout
+    assert all(re.search(rf" {word} [\w.]+( [\w.]+)? ago ", table) for word in ("left", "buried")), table
 
 
 def test_history(cli: Cli, env: Mapping[str, str], desk: Desk) -> None:
@@ -783,6 +853,18 @@ def test_history(cli: Cli, env: Mapping[str, str], desk: Desk) -> None:
     assert found[0]["text"].startswith('a "now" job of this workflow is open: ')
     assert "is open: 3!" in cli("queue", "history", env=env).stdout, "by its short name"
     assert cli("queue", "history", "-w", "99", env=env).stdout == "none that match\n"
+    chosen = cli("queue", "history", "--reason", "would_fail", "--json", env=env).json
+    assert chosen == found[2:3]
+    assert cli("queue", "history", "--offset", "1", "-n", "2", "--json", env=env).json == found[1:3]
+    assert cli("queue", "history", "--error", "no json", "--json", env=env).json == found[1:2]
+    assert cli("queue", "history", "--reason", "would_fail", "--offset", "1", env=env).stdout == (
+        "none from 1 on; 1 match\n"
+    )
+    for nonsense in ("tomorrow", "0s"):
+        refused = cli("queue", "history", "--since", nonsense, env=env)
+        assert refused.code == 2
+        assert f"--since: '{nonsense}' is neither how long ago nor a date" in refused.stderr
+
     assert (first["state"], first["tx"], first["fee"], first["block"]) == ("settled", "0xtx", "21000", 20)
     assert [entry["outcome"] for entry in cli("queue", "history", "-n", "1", "--json", env=env).json] == [
         "duplicate"
