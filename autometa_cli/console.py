@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autometa_cli.errors import AutometaError, UsageProblem
-from autometa_cli.tables import fitted
+from autometa_cli.tables import fits, fitted, stacked
 
 if TYPE_CHECKING:
     import rich.console
@@ -126,6 +126,7 @@ class Console:
         *,
         title: str = "",
         empty: str = "nothing",
+        beneath: bool = False,
     ) -> RenderableType:
         """A table for `result`. Cells are text or rich renderables; columns of numbers go to the right.
 
@@ -134,6 +135,7 @@ class Console:
 
         Args:
             empty: what is shown when there are no rows.
+            beneath: in a terminal that is too narrow the last column, which has long words, stands beneath each row.
         """
         from rich.table import Table
         from rich.text import Text
@@ -143,6 +145,8 @@ class Console:
             return empty
         if sys.stdout.isatty():
             listed = fitted(columns, listed)
+            if beneath and not fits(columns, listed):
+                return stacked(columns, listed, _cell)
         table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, padding=(0, 1))
         for index, name in enumerate(columns):
             cells = [row[index] for row in listed]

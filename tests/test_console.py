@@ -161,6 +161,30 @@ def test_a_narrow_terminal_shortens_hashes_and_folds_the_rest(monkeypatch: pytes
     assert "".join(shown(40, 1, words)[1:]).replace(" ", "") == f"1{words}"
 
 
+def test_long_words_stand_beneath_their_row_where_a_terminal_is_too_narrow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [("a", 1, "0x" + "ab" * 20, "why \x1b it is so"), ("bcd", None, "", None), ("e", 22, "x", "no")]
+
+    def shown(width: int) -> list[str]:
+        out = Terminal()
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setenv("COLUMNS", str(width))
+        console = Console()
+        console.result([], console.table(("ID", "N", "ADDRESS", "WHY"), rows, beneath=True))
+        return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).splitlines()]
+
+    assert len(shown(100)) == 4
+    assert shown(30) == [
+        "ID   N   ADDRESS",
+        "a    1   0xabab…abab",
+        "    why \\x1b it is so",
+        "bcd  -",
+        "e    22  x",
+        "    no",
+    ]
+
+
 def test_rich_cells_stay_rich(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console()
 

@@ -257,7 +257,10 @@ def dead_show(
     as_json: JsonOption = False,
     env_file: EnvFileOption = None,
 ) -> None:
-    """Show one dead letter in full, with its payload."""
+    """Show one dead letter in full, with its payload.
+
+    A payload of more than 2000 characters is cut; --json has all of it.
+    """
     state = begin(as_json, env_file)
     from autometa_cli.jobs.inspector import Inspector
 

@@ -154,7 +154,9 @@ async def _pages(queue: JobQueue, names: list[str], choice: Wanted) -> AsyncIter
     for name in names:
         record = await Inspector(queue).dead_letter(name)
         if record is None:
-            raise AutometaError(f"there is no dead letter {name}", "autometa queue dead list shows them")
+            raise AutometaError(
+                f"nothing was changed: there is no dead letter {name}", "autometa queue dead list shows them"
+            )
         found[record.key] = record
     yield list(found.values())
 

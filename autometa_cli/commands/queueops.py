@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from autometa_cli.jobs.workers import Member
 
 
+_REASON = 200  # characters of a pause's reason: each beat of each worker carries it
+
+
 def register(app: typer.Typer) -> None:
     """Add these commands to `autometa queue`."""
     app.command(
@@ -71,6 +74,8 @@ def pause(
     are watched to their end, and the scheduler goes on queueing.
     """
     state = begin(as_json, env_file)
+    if len(reason) > _REASON:
+        raise UsageProblem(f"--reason has {len(reason)} characters, more than {_REASON}")
     seconds = None if lasts is None else _seconds_of(lasts, "--for")
     by = operator()
 
@@ -197,6 +202,7 @@ def workers_table(state: State, documents: Sequence[dict[str, Any]]) -> Renderab
             for one in documents
         ],
         empty="no workers",
+        beneath=True,
     )
 
 
@@ -237,6 +243,7 @@ def history_table(state: State, documents: Sequence[dict[str, Any]], empty: str)
             for one in documents
         ],
         empty=empty,
+        beneath=True,
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from autometa_cli.jobs.record import Record
 
 _KEY = re.compile(r"\b[0-9]+:0x[0-9a-f]{40}:[0-9]+:(now:[\w-]+|[0-9]+:[0-9]+)")
+_LONGEST = 2000  # characters of a payload that is shown by itself
 _CELL = 60  # characters of a payload in a table
 
 
@@ -116,7 +117,10 @@ def record_rows(record: Record, now: int) -> list[tuple[str, Any]]:
     if record.nonce is not None:
         rows += [("sender", record.sender), ("nonce", record.nonce)]
     rows += [(f"sent {number}", attempt.hash) for number, attempt in enumerate(record.attempts_sent, 1)]
-    return [*rows, ("payload", as_text(record.job))]
+    payload = as_text(record.job)
+    if len(payload) > _LONGEST:
+        payload = f"{payload[:_LONGEST]}… (of {len(payload)} characters; --json has all of it)"
+    return [*rows, ("payload", payload)]
 
 
 def held_document(held: Held) -> dict[str, Any]:
@@ -161,11 +165,12 @@ def delayed_table(
                 record.reason,
                 record.attempts,
                 record.holds,
-                record.text,
+                in_labels(record.text),
             )
             for record, due in rows
         ],
         empty=empty,
+        beneath=True,
     )
 
 
@@ -177,6 +182,7 @@ def dead_table(
         ("JOB", "BURIED", "REASON", "TRIED", "WHY"),
         [(_named(r), _ago(r.closed_at, now), r.reason, r.attempts, in_labels(r.text)) for r in records],
         empty=empty,
+        beneath=True,
     )
 
 

@@ -681,6 +681,21 @@ def test_a_dead_letter_that_is_not_there(cli: Cli, env: Mapping[str, str], busy:
 
     assert result.code == 1
     assert "there is no dead letter" in result.stderr
+    letters = busy.do(busy.inspector.dead())
+    retried = cli("queue", "dead", "retry", letters[0].key, "nosuch", env=env)
+    assert (retried.code, busy.do(busy.inspector.dead())) == (1, letters)
+    assert "nothing was changed: there is no dead letter nosuch" in retried.stderr
+
+
+def test_a_long_payload_is_cut_for_people(cli: Cli, env: Mapping[str, str], desk: Desk) -> None:
+    ann = desk.worker("ann")
+    desk.push(b"x" * 100_000)
+    key = desk.do(desk.queue.entomb(ann, desk.take(ann), "unreadable", "no JSON"))
+
+    shown = cli("queue", "dead", "show", key, env=env).stdout
+    assert len(shown) < 3000
+    assert "(of 100000 characters; --json has all of it)" in shown
+    assert cli("queue", "dead", "show", key, "--json", env=env).json["raw"] == "x" * 100_000
 
 
 @pytest.mark.parametrize("command", ["inflight", "delayed", "dead list"])
@@ -805,6 +820,17 @@ def test_a_pause_ends_by_itself(cli: Cli, env: Mapping[str, str], desk: Desk) ->
     assert 80_000 < desk.redis.pttl(desk.keys.paused) <= 90_000
 
 
+def test_a_pause_is_told_the_same_each_time_and_in_few_words(
+    cli: Cli, env: Mapping[str, str], desk: Desk, raw_redis: Any
+) -> None:
+    told = cli("queue", "pause", "--for", "90s", "-r", "tea", "--json", env=env).json["until"]
+    assert {cli("queue", "stats", "--json", env=env).json["pause"]["until"] for _ in range(3)} == {told}
+    raw_redis.expire(desk.keys.paused, 9000)  # by hand: then the key itself tells
+    assert cli("queue", "stats", "--json", env=env).json["pause"]["until"] > told + 8000
+    long = cli("queue", "pause", "-r", "x" * 201, env=env)
+    assert (long.code, "more than 200" in long.stderr) == (2, True)
+
+
 def test_a_pause_for_nonsense(cli: Cli, env: Mapping[str, str], raw_redis: Any) -> None:
     result = cli("queue", "pause", "--for", "soon", env=env)
 
@@ -851,6 +877,7 @@ def test_history(cli: Cli, env: Mapping[str, str], desk: Desk) -> None:
 
     assert [entry["outcome"] for entry in found] == ["duplicate", "unreadable", "would_fail", "executed"]
     assert found[0]["text"].startswith('a "now" job of this workflow is open: ')
+    assert found[0]["text"] == found[0]["text"].strip()
     assert "is open: 3!" in cli("queue", "history", env=env).stdout, "by its short name"
     assert cli("queue", "history", "-w", "99", env=env).stdout == "none that match\n"
     chosen = cli("queue", "history", "--reason", "would_fail", "--json", env=env).json

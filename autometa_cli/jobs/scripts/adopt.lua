@@ -42,7 +42,7 @@ if st then
 elseif named(key).kind == 'now' then
   local open = redis.call('HGET', KEYS[6], 'now_open')
   if open and ARGV[9] ~= '1' then
-    local words = 'a "now" job of this workflow is open: ' .. open
+    local words = 'a "now" job of this workflow is open: ' .. string.sub(open, 1, -2)
     redis.call('LREM', KEYS[3], 1, raw)
     redis.call('HSET', KEYS[4], 'id', id, 'job', raw, 'st', 'dead', 'reason', 'duplicate',
       'text', words, 'block', ARGV[6], 'closed_at', now, 'claim', ARGV[10])
