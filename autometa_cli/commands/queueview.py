@@ -71,7 +71,7 @@ def job_table(
             continue
         row = (position, str(document["workflow"]), _when(document), document["id"], document["owner"], None)
         rows.append(row if spoilt else row[:-1])
-    return state.console.table(columns + ["WRONG"] * spoilt, rows, empty=empty)
+    return state.console.table(columns + ["WRONG"] * spoilt, rows, empty=empty, beneath=spoilt)
 
 
 def record_document(record: Record) -> dict[str, Any]:

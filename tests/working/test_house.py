@@ -11,7 +11,10 @@ import pytest
 import redis.exceptions as rex
 
 from autometa_cli.errors import ConfigError, RpcUnreachable
+from autometa_cli.jobs.queue import JobQueue
 from autometa_cli.working.house import House
+from autometa_cli.working.membership import Membership
+from tests.chain.loopback import until
 from tests.executor.fakes import head
 from tests.network import LiveNetwork
 
@@ -166,6 +169,40 @@ def test_a_redis_that_is_full_now_and_then_is_told_once_a_minute(
     house.redis_failed(rex.OutOfMemoryError("maxmemory"))
     assert len(caplog.records) == 3
     assert house.refused
+
+
+def test_a_beat_does_not_end_a_refusal(clock: Clock, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full Redis takes beats all the same; only what a queue writes tells that there is room again."""
+    monkeypatch.setattr("autometa_cli.working.membership.BEAT_SECONDS", 0.02)
+    house = _house("local", clock)
+    refusals = []
+
+    def failed(error: Exception) -> None:
+        refusals.append(error)
+        house.redis_failed(error)
+
+    async def scenario() -> None:
+        async with JobQueue(redis_url) as queue:
+            membership = Membership(queue, house, lambda: None)
+            await membership.register("ann", {})
+            await queue.redis.config_set("maxmemory", 1)
+            house.redis_failed(rex.OutOfMemoryError("maxmemory"))
+            beating = asyncio.create_task(membership.beat("ann", dict, failed))
+            try:
+                await until(lambda: len(refusals) >= 3)
+                assert not house.in_order
+                await queue.redis.config_set("maxmemory", 0)
+                await until(lambda: house.in_order)
+                await queue.redis.set(queue.keys.pending, "no list")
+                house.redis_failed(rex.ResponseError("WRONGTYPE Operation against a key"))
+                await until(lambda: "the queue's key workflow_jobs in" in house.summary())
+                await queue.redis.delete(queue.keys.pending)
+                await until(lambda: house.in_order)
+            finally:
+                beating.cancel()
+                await queue.redis.config_set("maxmemory", 0)
+
+    asyncio.run(scenario())
 
 
 def test_redis_that_speaks_is_not_away(clock: Clock) -> None:
