@@ -145,7 +145,7 @@ class Console:
             return empty
         if sys.stdout.isatty():
             listed = fitted(columns, listed)
-            if beneath and not fits(columns, listed):
+            if beneath and not fits(columns, listed) and fits(columns[:-1], [row[:-1] for row in listed]):
                 return stacked(columns, listed, _cell)
         table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, padding=(0, 1))
         for index, name in enumerate(columns):

@@ -175,6 +175,7 @@ def test_long_words_stand_beneath_their_row_where_a_terminal_is_too_narrow(
         return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).splitlines()]
 
     assert len(shown(100)) == 4
+    assert shown(16)[0].split()[-1] != "ADDRESS", "it would not fit without the last one, either"
     assert shown(30) == [
         "ID   N   ADDRESS",
         "a    1   0xabab…abab",

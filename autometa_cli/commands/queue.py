@@ -72,7 +72,7 @@ def length(as_json: JsonOption = False, env_file: EnvFileOption = None) -> None:
     epilog=examples(
         "autometa queue peek",
         "autometa queue peek -n 100 --offset 100",
-        "autometa queue peek --raw                 # the payloads, as LRANGE shows",
+        "autometa queue peek --raw                 # the payloads, one a line",
         "autometa queue peek --json | jq '.[].workflow'",
     ),
 )
