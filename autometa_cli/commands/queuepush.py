@@ -264,6 +264,10 @@ def _from_chain(state: State, ids: Sequence[int], left: list[_Left], *, now: boo
                 f"workflow {workflow.id} is due {relative(workflow.next_run, clock)}; its job waits until then",
                 "--now runs it at once and leaves its schedule as it is",
             )
+        elif now and workflow.next_run <= clock:
+            state.console.warn(
+                f"workflow {workflow.id} is due: this run counts as the regular one, they will not be two"
+            )
         lines.append((number, job_json(workflow, now=now)))
     return lines
 

@@ -37,7 +37,7 @@ class PendingList(Access):
             "clear", [k.epoch, k.pending, aside, k.cleared], [stamp, CLEARED_KEPT_SECONDS]
         )
         count = int(answer.rest[0])
-        await self._mark_queued(aside, count, int(stamp) + CLEARED_KEPT_SECONDS * 1000)
+        await self._postpone(aside, count, int(stamp) + CLEARED_KEPT_SECONDS * 1000)
         return stamp, count
 
     async def restore(self) -> int:
@@ -49,23 +49,24 @@ class PendingList(Access):
         stamp = stamps[0].decode("utf-8", "replace")
         seconds, _ = await self.redis.time()
         aside, moved = k.cleared_list(stamp), 0
-        await self._mark_queued(aside, int(await self.redis.llen(aside)), int(seconds) * 1000)
+        await self._postpone(aside, int(await self.redis.llen(aside)), int(seconds) * 1000)
         while True:
             answer = await self.scripts.call("restore", [k.epoch, k.pending, aside, k.cleared], [stamp])
             moved += int(answer.rest[0])
             if answer.rest[1] == "0":
                 return moved
 
-    async def _mark_queued(self, aside: str, count: int, since_ms: int) -> None:
-        """Say of each record in a list since when it is queued, so that the sweep leaves it alone until then."""
+    async def _postpone(self, aside: str, count: int, since_ms: int) -> None:
+        """Say of each record in a list since when it stands there, so that the sweep leaves it alone."""
+        k = self.keys
         for start in range(0, count, 1000):
-            marks: dict[str, float] = {}
+            named: list[str] = []
             for raw in await self.redis.lrange(aside, start, start + 999):
                 try:
                     key = parse_job(raw).occurrence
                 except BadJob:
                     continue  # no job, so it has no record either
                 if key:
-                    marks[key] = since_ms
-            if marks:
-                await self.redis.zadd(self.keys.queued, marks, xx=True)
+                    named.append(key)
+            if named:
+                await self.scripts.call("postpone", [k.epoch, k.queued], [since_ms, *named])

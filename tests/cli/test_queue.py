@@ -444,6 +444,15 @@ def test_push_workflow_now_beside_an_extra_run(cli: Cli, network: LiveNetwork) -
     assert "Warning" not in forced.stderr
 
 
+def test_push_workflow_now_that_is_due_anyway(cli: Cli, network: LiveNetwork) -> None:
+    workflow = asyncio.run(network.create_workflow(next_run=network.now() - 60))
+
+    result = cli("queue", "push", "-w", str(workflow), "--now", env=network.environment())
+
+    assert result.code == 0
+    assert f"Warning: workflow {workflow} is due: this run counts as the regular one" in result.stderr
+
+
 def test_push_workflow_that_does_not_exist(cli: Cli, network: LiveNetwork) -> None:
     workflow = asyncio.run(network.create_workflow())
 

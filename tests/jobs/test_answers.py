@@ -43,6 +43,7 @@ REPEATED = {
     ("pause", "ok"): "ok",
     ("recovery_window", "ok"): "ok",
     ("register", "ok"): "ok",
+    ("postpone", "ok"): "ok",
     ("restore", "ok"): "ok",
 }
 

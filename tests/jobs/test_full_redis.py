@@ -87,6 +87,19 @@ def test_the_key_that_is_in_the_way_is_named(desk: Desk) -> None:
     assert wrong_type(caught.value)
 
 
+def test_what_is_cleared_is_restored(full: Desk) -> None:
+    full.enqueue(workflow=1)
+    full.push(full.payload(workflow=2))
+    full.enqueue(workflow=3)
+    before = full.pending()
+    fill(full)
+
+    _, count = full.do(full.queue.clear())
+    assert (count, full.pending()) == (3, [])
+    assert full.do(full.queue.restore()) == 3
+    assert full.pending() == before
+
+
 def test_nothing_new_is_begun(full: Desk) -> None:
     ann = full.worker("ann")
     claim, bound = full.claim(ann, workflow=1), full.bound(ann, workflow=2)

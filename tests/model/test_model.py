@@ -30,6 +30,7 @@ ELSEWHERE = {
     "dead_retry": "a person's decision: a new occurrence",
     "dead_drop": "a person's decision about a record that is closed",
     "clear": "moves the list aside; what is lost from it is `lift`",
+    "postpone": "when the sweep looks for an element again; in the model it may at any moment",
     "restore": "brings it back; what came twice by then is `twin`",
 }
 

@@ -283,7 +283,7 @@ def _(desk: Desk) -> Act:
 
 @case("clear", "ok")
 def _(desk: Desk) -> Act:
-    desk.push(desk.payload())
+    desk.push(desk.payload())  # which names no record, so that nothing is postponed behind it
     return lambda: desk.do(desk.queue.clear())
 
 
@@ -292,6 +292,12 @@ def _(desk: Desk) -> Act:
     desk.push(desk.payload())
     desk.do(desk.queue.clear())
     return desk.again
+
+
+@case("postpone", "ok")
+def _(desk: Desk) -> Act:
+    desk.enqueue()
+    return lambda: desk.do(desk.queue.clear())
 
 
 @case("restore", "ok")
