@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import redis.exceptions as rex
 
 from autometa_cli.chain.faults import RpcFault
-from autometa_cli.errors import AutometaError, ConfigError, RpcUnreachable
+from autometa_cli.errors import AutometaError, ConfigError, RedisUnreachable, RpcUnreachable
 from autometa_cli.executor.executor import EVMExecutor
 from autometa_cli.executor.requests import obey
 from autometa_cli.jobs.connection import RunChanged
@@ -92,7 +92,7 @@ class JobWorker:
     def stop(self) -> None:
         """Take nothing new, finish what is on its way, then leave. `start` returns when that is done."""
         if not self._stopping.is_set():
-            _log.info("stopping: taking no more jobs, waiting for %d on their way", self._busy())
+            self._membership.stopping(self._busy())
         self._stopping.set()
         if self._claimer:
             self._claimer.wake()
@@ -102,7 +102,7 @@ class JobWorker:
 
         Raises:
             ConfigError: the contracts are not what the configuration says, or the key cannot be used.
-            RpcUnreachable, RedisUnreachable: with `burst`, no head of the chain, or no Redis, for half a minute.
+            AutometaError: with `burst`, nothing could be done for half a minute, as of `give_up`.
         """
         self._burst = burst
         try:
@@ -158,8 +158,12 @@ class JobWorker:
             _log.error("%s", error.message)
             self._executor.tracker.clear()
             return False
-        except RpcUnreachable:
-            await self._membership.leave(self.id)
+        except AutometaError as error:
+            if not isinstance(error, RedisUnreachable):
+                await self._membership.leave(self.id)
+            raise
+        except asyncio.CancelledError:
+            self._membership.cut_off(self.id, intake.unsigned, self._executor.tracker.held())
             raise
         finally:
             await ended({*loops, *claimer.handling})
@@ -209,7 +213,7 @@ class JobWorker:
             if self._burst and idle and await burst.drained() and not self._busy():
                 self.stop()
             if self._burst:
-                give_up(self.house)
+                give_up(self.house, idle=not self._busy() and not len(self._executor.tracker))
             await asyncio.sleep(0.2)
 
     def _survive(self, error: Exception) -> None:
@@ -259,14 +263,8 @@ class JobWorker:
             self._claimer.wake()
 
     def _state(self) -> dict[str, str]:
-        if self._stopping.is_set():
-            state = "stopping"
-        elif self.house.paused:
-            state = "paused"
-        else:
-            state = "working" if self.house.in_order else "waiting"
         return {
-            "state": state,
+            "state": "stopping" if self._stopping.is_set() else self.house.state,
             "trouble": self.house.summary(),
             "busy": str(self._busy()),
             "open": str(self._executor.tracker.held()),
@@ -293,7 +291,7 @@ class JobWorker:
             except RpcUnreachable as error:
                 self.house.rpc_failed(error)
             if self._burst:
-                give_up(self.house)
+                give_up(self.house, idle=False)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
             pause = min(pause * 2, 10.0)

@@ -36,8 +36,9 @@ def worker(
     Runs until it is told to stop. SIGTERM or Ctrl-C: it takes no more
     jobs, waits until what it sent is final, and leaves with 0. A second
     one: it leaves at once with 130; nothing is lost, another worker (or
-    the next start) goes on. While the chain or Redis is away it waits;
-    with --burst it gives up after half a minute, with 5.
+    the next start) goes on. While the chain or Redis is away, or its key
+    has no role or no gas money, it waits; with --burst it gives up after
+    half a minute: with 5, without the role with 4, else with 1.
     """
     state = begin(as_json, env_file, MAX_CONCURRENT_EXECUTIONS=concurrency)
     from autometa_cli.telemetry import logs

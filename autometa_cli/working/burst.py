@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import redis.exceptions as rex
 
-from autometa_cli.errors import RedisUnreachable, RpcUnreachable
+from autometa_cli.errors import AutometaError, NotPermitted, RedisUnreachable, RpcUnreachable
 from autometa_cli.units import duration
 
 if TYPE_CHECKING:
@@ -15,13 +15,24 @@ if TYPE_CHECKING:
 
 #: `--burst` waits for what is delayed by no more than this, milliseconds.
 BURST_PATIENCE_MS = 10_000
-#: `--burst` gives up after so long without a usable head of the chain, or Redis, seconds. Any other worker waits.
+#: `--burst` gives up after so long without a usable head of the chain, or Redis, or anything that it may take,
+#: seconds. Any other worker waits.
 HEADLESS_SECONDS = 30.0
+#: These end by themselves, or are told of on their own: a recovery, a start, what open transactions wait for.
+_NOT_FOR_A_PERSON = frozenset({"start", "rpc", "redis", "ledger", "transaction", "stuck"})
 
 
-def give_up(house: House) -> None:
-    """Raise RpcUnreachable or RedisUnreachable where that has been away for so long that whoever waits for the end had
-    better know."""
+def give_up(house: House, *, idle: bool) -> None:
+    """Raise where a burst could not work for so long that whoever waits for its end had better know.
+
+    Args:
+        idle: it has nothing in hand, and no transaction to watch: then also where it may take nothing.
+
+    Raises:
+        RpcUnreachable, RedisUnreachable: that was away.
+        NotPermitted: the key has no role.
+        AutometaError: something else kept it from taking jobs, such as no gas money.
+    """
     away = house.lasted("rpc")
     if away > HEADLESS_SECONDS:
         raise RpcUnreachable(
@@ -34,6 +45,19 @@ def give_up(house: House) -> None:
         raise RedisUnreachable(
             f"--burst gives up, Redis was {how} for {duration(away)}: {house.troubles['redis']}",
             "run it again when Redis works: what it held is taken over then",
+        )
+    for code, text in house.troubles.items() if idle else ():
+        lasted = house.lasted(code)
+        if code in _NOT_FOR_A_PERSON or lasted <= HEADLESS_SECONDS:
+            continue
+        said = f"--burst gives up, it could take no job for {duration(lasted)}: {text}"
+        if code in ("no_role", "job:no_role"):
+            raise NotPermitted(
+                said, "autometa role grant, by the admin; then run it again: the jobs are where they were"
+            )
+        kind = RpcUnreachable if code == "sending" else AutometaError
+        raise kind(
+            said, "docs/operations.md says what mends it; then run it again: the jobs are where they were"
         )
 
 

@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 
 #: A trouble that a single job met is believed for this long, seconds; then one job tries again.
 _BELIEVED_SECONDS = 5.0
+#: What the next job meets within this time is the same trouble, seconds.
+_SAME_SECONDS = 10.0
 #: A trouble that comes and goes is logged again after this long, seconds.
 _SAY_AGAIN_SECONDS = 60.0
 #: Less gas money than this much gas at the present fee cannot execute anything.
@@ -53,6 +55,8 @@ class House:
         self.concerns: list[str] = []
         self._said: dict[str, float] = {}
         self._since: dict[str, float] = {}
+        #: When the last of those that are believed for a moment ran out, by code.
+        self._ran_out: dict[str, float] = {}
         self._quiet_until: dict[str, float] = {}
         self.refused = False
         # Until the first head and the first beat: a pause must be heard before the first job is taken.
@@ -64,6 +68,13 @@ class House:
         """May jobs be taken?"""
         self._expire()
         return not self._troubles and not self._paused
+
+    @property
+    def state(self) -> str:
+        """In one word, for the registry of workers: `working`, `paused`, or `waiting` until a trouble is mended."""
+        if self._paused:
+            return "paused"
+        return "working" if self.in_order else "waiting"
 
     @property
     def troubles(self) -> dict[str, str]:
@@ -95,11 +106,13 @@ class House:
         if now >= max(self._said.get(code, 0.0), self._quiet_until.get(code, 0.0)):
             _log.warning("taking no jobs: %s", text)
             self._said[code] = now + _SAY_AGAIN_SECONDS if lasts else float("inf")
+        if now - self._ran_out.pop(code, now) > _SAME_SECONDS:
+            self._since.pop(code, None)
         self._troubles[code] = (text, now + lasts if lasts else float("inf"))
         self._since.setdefault(code, now)
 
     def lasted(self, code: str) -> float:
-        """Seconds for which a trouble has been there without a break; 0 where it is not."""
+        """Seconds for which a trouble has been there; 0 where it is not. What job after job met is one trouble."""
         return self._clock() - self._since[code] if code in self.troubles and code in self._since else 0.0
 
     def settle(self, code: str) -> None:
@@ -199,6 +212,6 @@ class House:
 
     def _expire(self) -> None:
         now = self._clock()
-        for code in [code for code, (_, until) in self._troubles.items() if until <= now]:
+        for code, until in [(code, until) for code, (_, until) in self._troubles.items() if until <= now]:
             del self._troubles[code]
-            self._since.pop(code, None)
+            self._ran_out[code] = until

@@ -56,6 +56,12 @@ class Intake:
         #: What was said last of jobs that wait, by record.
         self._said: dict[str, str] = {}
 
+    @property
+    def unsigned(self) -> int:
+        """How many are worked on that are no signed transactions yet."""
+        tracker = self._executor.tracker
+        return sum(self.raws.values()) + sum(key not in tracker for key in self.keys)
+
     async def take(self, raw: bytes) -> None:
         """Work on a raw element of our in-flight list.
 

@@ -124,5 +124,25 @@ class Membership:
             answer = await self._queue.workers.leave(worker)
             if answer.word == "busy":
                 _log.warning("leaving %s jobs in flight; another worker takes them over", answer.rest[0])
+            else:
+                _log.info("worker %s left", worker)
         except rex.RedisError as error:
             _log.warning("could not say goodbye to Redis (%s); another worker will notice", error)
+
+    @staticmethod
+    def stopping(busy: int) -> None:
+        """Say that no more is taken, and what is waited for."""
+        waits = f"waiting for {busy} on their way" if busy else "nothing is on its way"
+        _log.info("stopping: taking no more jobs, %s", waits)
+
+    @staticmethod
+    def cut_off(worker: str, unsigned: int, signed: int) -> None:
+        """Say what a worker leaves behind that ends without waiting: it stays registered until others miss its beat."""
+        held = [f"{unsigned} jobs that it had not signed"] if unsigned else []
+        held += [f"{signed} signed transactions"] if signed else []
+        left = (
+            f"{' and '.join(held)} are left to other workers, or to the next start"
+            if held
+            else "it held nothing"
+        )
+        _log.warning("worker %s ended at once: %s", worker, left)

@@ -234,6 +234,20 @@ def test_what_a_job_met_is_believed_for_a_moment_and_told_once_a_minute(
     assert len([r for r in caplog.records if "too little" in r.message]) in (1, 2)
 
 
+def test_what_job_after_job_meets_is_one_trouble_and_is_over_when_none_meets_it(clock: Clock) -> None:
+    house = _house("local", clock)
+    for _ in range(6):
+        house.job_met("gas_budget", "spent for today")
+        clock.now += 6
+        assert house.in_order
+    house.job_met("gas_budget", "spent for today")
+    assert house.lasted("job:gas_budget") == 36
+    clock.now += 20
+    assert house.lasted("job:gas_budget") == 0
+    house.job_met("gas_budget", "spent for today")
+    assert house.lasted("job:gas_budget") == 0
+
+
 def test_a_pause_is_no_trouble_but_nothing_is_taken(clock: Clock) -> None:
     house = _house("local", clock)
     house.paused = "maintenance 100 %"

@@ -42,6 +42,7 @@ def test_asked_once_it_finishes_what_is_on_its_way(
             assert await stage.queue.length() == 4, "it took more than it should"
             assert await _states(stage, "settled") == 8
             assert await _living(stage) == [], "it is still registered"
+            assert process.output.index(" left\n") > process.output.index(" on their way")
             told = json.loads(process.output[process.output.rindex("\n{") :])
             assert told["closed"] == {"executed": 8}
             async with stage.hired(burst=True) as hand:
@@ -69,6 +70,7 @@ def test_asked_twice_it_leaves_at_once_and_nothing_is_lost(network: LiveNetwork,
                     process.signal(signal.SIGTERM)
                     assert await asyncio.to_thread(process.wait, 5) == 130, process.output
                     assert "Traceback" not in process.output
+                    assert "ended at once: 8 signed transactions are left to other workers" in process.output
                     await asyncio.to_thread(network.anvil.mine)
             await stage.forget_beats()
             async with stage.hired() as hand:

@@ -9,6 +9,7 @@ import pytest
 
 from autometa_cli.chain.actions import NativeTransfer
 from autometa_cli.devnet.server import ValkeyProcess
+from autometa_cli.errors import AutometaError, ExitCode
 from tests.network import RECIPIENT, LiveNetwork
 from tests.working.proxy import proxied
 from tests.working.stage import OUTBID, Hand, Stage, no_mining, staged
@@ -63,6 +64,39 @@ def test_without_the_role_it_waits_for_it(network: LiveNetwork, caplog: pytest.L
             await stage.assert_executed_once(ids + more, "novice")
 
     asyncio.run(scenario())
+
+
+def test_a_burst_without_role_or_money_ends_and_says_so(
+    network: LiveNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for a burst, a cron job for instance, must not wait until a person looks."""
+    monkeypatch.setattr("autometa_cli.working.burst.HEADLESS_SECONDS", 0.5)
+
+    async def scenario() -> None:
+        async with staged(network) as stage:
+            await stage.second_key("novice", role=False)
+            poor = await stage.second_key("poor")
+            network.anvil.set_balance(poor, 10**9)
+            ids = await stage.due(3)
+            for key, code, words in (
+                ("novice", ExitCode.NOT_PERMITTED, "gives up, .* no WORKER_ROLE"),
+                ("poor", ExitCode.FAILED, "gives up, .* less than one transaction may cost"),
+            ):
+                with pytest.raises(AutometaError, match=words) as caught:
+                    await _burst(stage, key)
+                assert caught.value.exit_code is code
+                await _untouched(stage, 3)
+                assert [m.id for m in await stage.queue.workers.members() if not m.buried] == []
+            await _burst(stage, "worker")
+            await stage.assert_executed_once(ids)
+            await _burst(stage, "novice")  # nothing is left that it would need the role for
+
+    asyncio.run(scenario())
+
+
+async def _burst(stage: Stage, key: str) -> None:
+    async with stage.hired(key, burst=True) as hand:
+        await hand.finished()
 
 
 async def _untouched_but_settled(stage: Stage, count: int) -> None:
