@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import io
 import os
@@ -141,6 +142,8 @@ class _Interrupted(AutometaError):
 
 def main() -> NoReturn:
     """The `autometa` program."""
+    if sys.stdout is None:  # closed (`>&-`): a stream that refuses, so that only a command that writes fails
+        sys.stdout = open(os.devnull, encoding="utf-8")  # noqa: SIM115  (until the end)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter is no error
@@ -166,6 +169,8 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as stop:  # Typer's own answer to a closed pipe, and the end of shell completion
         return stop.code if isinstance(stop.code, int) else ExitCode.FAILED
     except Exception as error:
+        if isinstance(error, OSError) and (why := _refusal(error)):
+            return _no_stdout(why)
         return _fail(console, _bug(error))
     if code == ExitCode.INTERRUPTED:
         return _fail(console, _Interrupted("interrupted"))
@@ -177,6 +182,36 @@ def _fail(console: Console, error: AutometaError) -> int:
         console.error(error)
     except BrokenPipeError:
         _reader_left()
+    except OSError as refused:
+        if not (why := _refusal(refused)):
+            raise
+        Console().error(error)
+        _no_stdout(why)
+    return error.exit_code
+
+
+def _refusal(error: OSError) -> str:
+    """Why stdout takes nothing, where that is what went wrong, else ""."""
+    if not sys.stdout.writable():
+        return "it is closed"
+    if error.filename is None and error.errno in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EIO,
+        errno.EBADF,
+    ):
+        return error.strerror or "it refuses"
+    return ""
+
+
+def _no_stdout(why: str) -> int:
+    """The result could not be told."""
+    error = AutometaError(
+        f"cannot write to stdout: {why}", "the command itself may have done what it was asked for"
+    )
+    Console().error(error)
+    _reader_left()
     return error.exit_code
 
 

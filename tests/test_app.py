@@ -394,3 +394,16 @@ def test_a_group_with_one_command_stays_a_group() -> None:
     command = get_command(group)
     assert isinstance(command, TyperGroup)
     assert list(command.commands) == ["only"]
+
+
+@pytest.mark.parametrize("arguments", ["--version", "--version --json", "--help", "config show --json"])
+@pytest.mark.parametrize("stdout", [">&-", "> /dev/full"])
+def test_a_stdout_that_takes_nothing_is_named(arguments: str, stdout: str, tmp_path: Path) -> None:
+    if "full" in stdout and not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    line = ["sh", "-c", f'"{sys.executable}" -m autometa_cli {arguments} {stdout}']
+    done = subprocess.run(line, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: cannot write to stdout: ")
+    assert "bug" not in done.stderr
+    assert "Traceback" not in done.stderr
