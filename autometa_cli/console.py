@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json as json_module
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -162,7 +163,8 @@ class Console:
         from autometa_cli.listing import Listing
 
         dump = (lambda document: json_module.dumps(document, indent=2, default=_plain)) if self.json else None
-        out = Listing(columns, empty, sys.stdout, printable, dump)
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+        out = Listing(columns, empty, sys.stdout, printable, dump, width)
         try:
             yield out.add
         except BaseException:

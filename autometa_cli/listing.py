@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
+from autometa_cli.tables import shortened
+
 #: Lines that are looked at for the width of the columns.
 _HELD_BACK = 200
 
@@ -19,6 +21,8 @@ class Listing:
         empty: the line for people where there is nothing.
         printable: makes a text fit for a terminal.
         dump: a document as JSON; None prints for people.
+        width: of the terminal, characters; 0 for a pipe, which gets everything. Where lines are longer, addresses and
+            hashes are shortened, and where that is not enough the last columns go beneath the others.
     """
 
     def __init__(
@@ -28,12 +32,16 @@ class Listing:
         out: TextIO,
         printable: Callable[[str], str],
         dump: Callable[[Any], str] | None,
+        width: int = 0,
     ) -> None:
         self._columns = list(columns)
         self._empty = empty
         self._out = out
         self._printable = printable
         self._dump = dump
+        self._width = width
+        self._short = False
+        self._upper = len(self._columns)
         self._held: list[list[str]] = []
         self._widths: list[int] = []
         #: Whether there was anything yet.
@@ -63,8 +71,29 @@ class Listing:
     def _release(self) -> None:
         lines, self._held = self._held, []
         if not self._widths:
-            lines = [self._columns, *lines]
-            self._widths = [max(len(line[at]) for line in lines) for at in range(len(self._columns))]
+            self._short = self._too_wide(lines)
+            lines = [self._columns, *(map(self._cut, lines))]
+            self._widths = self._needed(lines)
+            while self._width and self._upper > 1 and self._length(self._widths[: self._upper]) > self._width:
+                self._upper -= 1
+        else:
+            lines = [self._cut(line) for line in lines]
         for line in lines:
-            padded = (cell.ljust(width) for cell, width in zip(line, self._widths, strict=True))
-            self._out.write("  ".join(padded).rstrip() + "\n")
+            padded = [cell.ljust(width) for cell, width in zip(line, self._widths, strict=True)]
+            self._out.write("  ".join(padded[: self._upper]).rstrip() + "\n")
+            beneath = "  ".join(cell for cell in line[self._upper :] if cell != "-")
+            if beneath:
+                self._out.write(f"    {beneath}\n")
+
+    def _cut(self, line: list[str]) -> list[str]:
+        return [shortened(cell) for cell in line] if self._short else line
+
+    def _too_wide(self, lines: list[list[str]]) -> bool:
+        return 0 < self._width < self._length(self._needed([self._columns, *lines]))
+
+    @staticmethod
+    def _length(widths: list[int]) -> int:
+        return sum(widths) + 2 * (len(widths) - 1)
+
+    def _needed(self, lines: list[list[str]]) -> list[int]:
+        return [max(len(line[at]) for line in lines) for at in range(len(self._columns))]

@@ -20,10 +20,12 @@ def fitted(columns: Sequence[str], rows: list[list[Any]]) -> list[list[Any]]:
     """The rows as they are where they fit the terminal, else with addresses and hashes shortened."""
     if fits(columns, rows):
         return rows
-    return [
-        [_HEX.sub(lambda found: short(found[0]), cell) if isinstance(cell, str) else cell for cell in row]
-        for row in rows
-    ]
+    return [[shortened(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+
+
+def shortened(text: str) -> str:
+    """The text with its addresses and hashes shortened."""
+    return _HEX.sub(lambda found: short(found[0]), text)
 
 
 def fits(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:

@@ -285,3 +285,20 @@ def test_a_listing_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     with console.listing(("NAME",), empty="none"):
         pass
     assert capsys.readouterr().out == "NAME       N\na\\x1b      -\nlong name  12\nnone\n"
+
+
+@pytest.mark.parametrize(("width", "lines"), [(0, 2), (200, 2), (60, 2), (30, 4)])
+def test_a_list_in_a_narrow_terminal_is_shortened_then_its_last_columns_go_beneath(
+    width: int, lines: int
+) -> None:
+    from autometa_cli.listing import Listing
+
+    out = io.StringIO()
+    listing = Listing(("JOB", "SENDER", "WAITS FOR"), "nothing", out, str, None, width)
+    listing.add({}, ("7@100", "0x" + "ab" * 20, "a worker to take it"))
+    listing.end()
+    shown = out.getvalue().splitlines()
+    assert len(shown) == lines
+    assert "a worker to take it" in shown[-1]
+    assert all(len(line) <= (width or 1000) for line in shown[1:])
+    assert ("0x" + "ab" * 20 in shown[1]) == (width not in (60, 30))

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autometa_cli.errors import AutometaError, UsageProblem
+from autometa_cli.jobs.deadletters import Wanted
+from autometa_cli.jobs.inspector import Inspector
 from autometa_cli.jobs.occurrence import Occurrence, label
 from autometa_cli.jobs.record import OPEN_STATES, SIGNED_STATES, Record
+from autometa_cli.jobs.retention import HISTORY_LENGTH
 from autometa_cli.jobs.states import STATES
 
 if TYPE_CHECKING:
@@ -140,6 +143,11 @@ class Catalog:
         stored = await self._queue.scripts.command("HMGET", name, "open", "now_open", "last", "gen")
         opened, now_open, last, generation = ((field or b"").decode("utf-8", "replace") for field in stored)
         keys = [*opened.split(), *now_open.split()]
+        for key in keys:
+            if record := await self._queue.record(key):
+                return record
+        # A run "now" that is closed is named by the history alone; the workflow's own key knows scheduled ones.
+        keys = await self._in_history(workflow)
         if last.isdigit() and generation.isdigit():
             closed = Occurrence(self._chain_id, self._executor, workflow, int(last), int(generation))
             keys.append(closed.key)
@@ -150,6 +158,12 @@ class Catalog:
             f"workflow {workflow} has no transaction on its way, nor had one lately",
             f"autometa tx list --all --workflow {workflow} shows its records",
         )
+
+    async def _in_history(self, workflow: int) -> list[str]:
+        """Keys of its records that were closed, retried or dropped, the latest first."""
+        about = f"{self._chain_id}:{self._executor}:{workflow}:"
+        rows = await Inspector(self._queue).history(2 * HISTORY_LENGTH, wanted=Wanted(workflow=workflow))
+        return list(dict.fromkeys(e["key"] for _, e in rows if e.get("key", "").startswith(about)))
 
     async def _named(self, name: str) -> list[Record]:
         """All that have this id or short name; only ids are read of the others."""

@@ -174,6 +174,8 @@ def test_a_record_goes_by_many_names(cli: Cli, env: Mapping[str, str], desk: Des
     for name in (now.key, "8!order-17", "order-17", "8"):
         assert cli("tx", "show", name, "--json", env=env).json["key"] == now.key, name
 
+    desk.settle(now.key)
+    assert cli("tx", "show", "8", "--json", env=env).json["key"] == now.key, "a run now is over at once"
     desk.settle(key)
     for name in (key, "7@100", "7", HASH, "0xtx"):
         result = cli("tx", "show", name, "--json", env=env)
