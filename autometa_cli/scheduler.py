@@ -180,6 +180,7 @@ class Scheduler:
                 answer = await queue.scripts.call("recovery_begin", [queue.keys.epoch], [])
                 queue.scripts.seen = answer.seq
             raise
+        await queue.serve(self._settings.chain_id, self._settings.actionexecutor_address or "")
         self._joined = True
         return await queue.clock()
 

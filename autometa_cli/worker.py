@@ -232,8 +232,12 @@ class JobWorker:
     # -- parts ----------------------------------------------------------------------------------------
 
     async def _register(self) -> None:
-        chain = str(self._settings.chain_id)
-        facts = {"address": self._executor.address, "chain": chain, "concurrency": str(self._concurrency)}
+        facts = {
+            "address": self._executor.address,
+            "chain": str(self._settings.chain_id),
+            "executor": self._settings.actionexecutor_address or "",
+            "concurrency": str(self._concurrency),
+        }
         await self._membership.register(self.id, facts)
 
     async def _recover(self) -> None:

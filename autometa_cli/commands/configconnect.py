@@ -55,6 +55,7 @@ async def _redis(settings: Settings, findings: Findings) -> None:
     from autometa_cli.jobs.connection import redis_errors
     from autometa_cli.jobs.faults import explain
     from autometa_cli.jobs.queue import JobQueue
+    from autometa_cli.jobs.served import contracts, elsewhere
 
     try:
         async with redis_errors(settings.redis_url), JobQueue.of(settings) as queue:
@@ -64,11 +65,15 @@ async def _redis(settings: Settings, findings: Findings) -> None:
                 failover=queue.connections.failover,
             )
             misfits = await queue.misfits()
+            served = "" if misfits else await queue.serves()
     except AutometaError as error:
         findings.failed("REDIS_URL", error)
         return
     for misfit in misfits:
         findings.failed("QUEUE_NAME", explain(misfit, settings.redis_url))
+    ours = contracts(settings.chain_id, settings.actionexecutor_address or "")
+    if served and settings.actionexecutor_address and served != ours:
+        findings.failed("QUEUE_NAME", elsewhere(settings.queue_name, served, ours))
     for fact in facts:
         if fact.severity == "error" and fact.code == "memory" and settings.allow_lossy_redis:
             findings.add("warning", "ALLOW_LOSSY_REDIS", fact.text, fact.hint)

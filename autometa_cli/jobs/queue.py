@@ -10,6 +10,7 @@ from autometa_cli.jobs.claim import Claims
 from autometa_cli.jobs.enqueue import OnceOnly
 from autometa_cli.jobs.pause import Pauses
 from autometa_cli.jobs.pending import PendingList
+from autometa_cli.jobs.served import Served
 from autometa_cli.jobs.transfers import Transfers
 from autometa_cli.jobs.waiting import Waiting
 from autometa_cli.jobs.workers import Workers
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from autometa_cli.config import Settings
 
 
-class JobQueue(PendingList, Pauses, OnceOnly, Claims, Waiting):
+class JobQueue(PendingList, Pauses, OnceOnly, Claims, Waiting, Served):
     """One queue in one Redis.
 
     Args:

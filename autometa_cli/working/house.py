@@ -129,6 +129,8 @@ class House:
     def redis_failed(self, error: Exception) -> None:
         """Redis is away or refuses, in the words of the commands."""
         self.refused = isinstance(error, rex.ResponseError)
+        if not self.refused:  # that it is away is always told
+            self._quiet_until.pop("redis", None)
         known = explain(error, self._settings.redis_url)
         self.report(
             "redis", f"{known.message} ({known.hint})" if self.refused and known.hint else known.message

@@ -46,8 +46,15 @@ class Membership:
         self._doubted = False
 
     async def register(self, worker: str, facts: Mapping[str, str]) -> None:
-        """Enter under an id of our own. Raises LedgerInDoubt, redis.exceptions.RedisError."""
+        """Enter under an id of our own.
+
+        Args:
+            facts: what others may know; `chain`, `executor` and `address` are asked for.
+
+        Raises LedgerInDoubt, redis.exceptions.RedisError; ConfigError where the queue serves other contracts.
+        """
         await self._queue.join(address=facts.get("address", ""))
+        await self._queue.serve(int(facts["chain"]), facts["executor"])
         answer = await self._queue.workers.register(
             worker, {"version": __version__, "host": platform.node(), "pid": str(os.getpid()), **facts}
         )

@@ -44,6 +44,8 @@ REPEATED = {
     ("recovery_window", "ok"): "ok",
     ("register", "ok"): "ok",
     ("postpone", "ok"): "ok",
+    ("serve", "ok"): "ok",
+    ("serve", "other"): "other",
     ("restore", "ok"): "ok",
 }
 

@@ -29,6 +29,7 @@ ELSEWHERE = {
     "entomb": "elements that are no jobs",
     "dead_retry": "a person's decision: a new occurrence",
     "dead_drop": "a person's decision about a record that is closed",
+    "serve": "which contracts; the model has one executor",
     "pause": "whether anybody claims; in the model nobody has to",
     "clear": "moves the list aside; what is lost from it is `lift`",
     "postpone": "when the sweep looks for an element again; in the model it may at any moment",

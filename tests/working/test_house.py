@@ -169,6 +169,10 @@ def test_a_redis_that_is_full_now_and_then_is_told_once_a_minute(
     house.redis_failed(rex.OutOfMemoryError("maxmemory"))
     assert len(caplog.records) == 3
     assert house.refused
+    house.redis_answers()
+    house.redis_failed(rex.ConnectionError("gone"))
+    assert caplog.records[-1].message.startswith("taking no jobs: Redis"), "that it is away is told at once"
+    assert not house.refused
 
 
 def test_a_beat_does_not_end_a_refusal(clock: Clock, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +188,7 @@ def test_a_beat_does_not_end_a_refusal(clock: Clock, redis_url: str, monkeypatch
     async def scenario() -> None:
         async with JobQueue(redis_url) as queue:
             membership = Membership(queue, house, lambda: None)
-            await membership.register("ann", {})
+            await membership.register("ann", {"chain": "1287", "executor": "0x" + "ee" * 20})
             await queue.redis.config_set("maxmemory", 1)
             house.redis_failed(rex.OutOfMemoryError("maxmemory"))
             beating = asyncio.create_task(membership.beat("ann", dict, failed))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from autometa_cli.errors import AutometaError
 from tests.jobs.cases import CASES, Act, case, doubted, recovery
 from tests.jobs.desk import ALICE, CHAIN, EXECUTOR, Desk
 
@@ -14,6 +17,32 @@ def _(desk: Desk) -> Act:
 
 
 recovery("epoch", lambda desk: lambda: desk.call("epoch", [desk.keys.epoch], []))
+
+
+def _serve(desk: Desk, executor: str = EXECUTOR) -> Act:
+    return lambda: desk.do(desk.queue.serve(CHAIN, executor))
+
+
+CASES["serve", "ok", ""] = _serve
+recovery("serve", lambda desk: lambda: _refused(_serve(desk)))
+
+
+@case("serve", "ok", "nothing is left of the others")
+def _(desk: Desk) -> Act:
+    _serve(desk, "0x" + "0f" * 20)()
+    return _serve(desk)
+
+
+@case("serve", "other")
+def _(desk: Desk) -> Act:
+    _serve(desk, "0x" + "0f" * 20)()
+    desk.push(desk.payload())
+    return lambda: _refused(_serve(desk))
+
+
+def _refused(act: Act) -> None:
+    with pytest.raises(AutometaError):
+        act()
 
 
 def _renew(desk: Desk, old: str = "another") -> Act:
