@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from autometa_cli.commands.context import EnvFileOption, JsonOption, State, begin, command_group
 from autometa_cli.commands.help import examples
-from autometa_cli.errors import UsageProblem
+from autometa_cli.errors import AutometaError, UsageProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import RenderableType
 
     from autometa_cli.bench.scan import Scan, Synthetic
 
 _MOST = 1_000_000
+#: Processes that want to run, for each core, with which two measurements of the same thing differ too much.
+_BUSY = 0.5
 
 app = command_group(
     "Measure the parts of the system on this machine.",
@@ -93,7 +97,9 @@ def queue(
     state = begin(as_json, env_file)
     from autometa_cli.bench.queue import measure
 
-    found = measure(jobs, rounds, redis_url, state.console.status)
+    _tell_busy(state)
+    with _option_named(redis_url):
+        found = measure(jobs, rounds, redis_url, state.console.status)
 
     def rate(name: str) -> str:
         return f"{found.median(name):,.0f}/s"
@@ -144,6 +150,7 @@ def execute(
     state = begin(as_json, env_file)
     from autometa_cli.bench.execute import Size, measure
 
+    _tell_busy(state)
     found = measure(Size(jobs), state.console.status)
 
     def render() -> RenderableType:
@@ -222,3 +229,33 @@ def _show(state: State, scans: Sequence[Scan], filled: Synthetic | None) -> None
         )
 
     state.console.result(document(scans, filled), render)
+
+
+def _tell_busy(state: State) -> None:
+    """Warn where others keep this machine busy already."""
+    load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    if load > _BUSY:
+        state.console.warn(
+            f"this machine is busy: {load:.1f} processes for each core in the last minute",
+            "only the ratios of an idle machine mean something; measure again when it is one",
+        )
+
+
+@contextmanager
+def _option_named(url: str) -> Iterator[None]:
+    """What is wrong with --redis-url is not blamed on REDIS_URL, which is not read."""
+    import redis.exceptions as rex
+
+    from autometa_cli.jobs.faults import explain
+    from autometa_cli.parsers import redis_url
+
+    try:
+        if url and redis_url(url, "--redis-url").lower().startswith("redis+"):
+            raise UsageProblem("--redis-url takes one server: redis://, rediss:// or unix://")
+        yield
+    except rex.RedisError as error:
+        found = explain(error, url)
+        raise type(found)(found.message, found.hint.replace("REDIS_URL", "--redis-url")) from None
+    except AutometaError as error:
+        kind = UsageProblem if error.message.startswith("--redis-url ") else type(error)
+        raise kind(error.message, error.hint.replace("REDIS_URL", "--redis-url")) from None

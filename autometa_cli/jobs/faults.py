@@ -128,6 +128,9 @@ def _settings(error: BaseException, where: str, first: str) -> AutometaError | N
         error, rex.AuthenticationError | rex.AuthorizationError | rex.AuthenticationWrongNumberOfArgsError
     ):
         return ConfigError(f"{where} refuses this user: {first}", "check the user and password in REDIS_URL")
+    if isinstance(error, rex.ResponseError) and "DB index is out of range" in first:
+        hint = "the number at the end of REDIS_URL; a server has 16 databases, 0 to 15, unless it is told otherwise"
+        return ConfigError(f"{where} has no database of that number", hint)
     if isinstance(error, rex.MovedError):
         return ConfigError(
             f"{where} is a node of a Redis Cluster, and the queue is on another one",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+import pytest
 import redis
 
 from tests.runner import Cli
@@ -30,3 +33,27 @@ def test_queue_on_a_given_redis(cli: Cli, redis_url: str) -> None:
         assert result.code == 0, result.stderr
         assert "times as fast" in result.stdout
         assert client.keys("*") == [b"workflow_jobs"]
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [("foo", 2), ("redis+cluster://h:1", 2), ("redis://127.0.0.1:1/0", 5), ("", 3)],
+)
+def test_what_is_wrong_with_the_option_is_not_blamed_on_the_variable(
+    cli: Cli, redis_url: str, url: str, code: int
+) -> None:
+    wrong = url or redis_url.rpartition("/")[0] + "/99"
+    result = cli("bench", "queue", "--jobs", "100", "--rounds", "1", "--redis-url", wrong)
+    assert result.code == code, result.stderr
+    assert "--redis-url" in result.stderr
+    assert "REDIS_URL" not in result.stderr
+    assert "bug" not in result.stderr
+
+
+@pytest.mark.parametrize(("load", "told"), [(0.1, False), (100.0, True)])
+def test_a_busy_machine_is_told_of(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, load: float, told: bool
+) -> None:
+    monkeypatch.setattr("os.getloadavg", lambda: (load * (os.cpu_count() or 1), 0.0, 0.0))
+    result = cli("bench", "queue", "--redis-url", "foo")
+    assert ("this machine is busy" in result.stderr) == told
