@@ -143,8 +143,10 @@ def _findings(state: State) -> tuple[list[dict[str, Any]], Settings | None]:
         ]
     warnings = settings.warnings if settings else layers.warnings
     found = [*errors, *(finding("warning", warning) for warning in warnings)]
-    if layers.unknown:
-        names = ", ".join(layers.unknown)
+    told = " ".join(layers.warnings)
+    unknown = [name for name in layers.unknown if f"{name} in " not in told]
+    if unknown:
+        names = ", ".join(unknown)
         found.append(finding("note", f"{layers.env_file} also sets {names}, which autometa does not use"))
     if settings is None:
         found.append(finding("note", "the keys are read when everything else is right"))

@@ -104,7 +104,7 @@ def up(
     said = {
         "started": "the devnet is running",
         "running": "the devnet was running already; nothing was changed",
-        "repaired": "the queue's server had ended; it runs again, with all its data",
+        "repaired": "the queue's server had ended; it runs again, with the data that is in its directory",
     }
     state.console.success(said[done.outcome])
     if done.info.env_file is not None:
@@ -115,7 +115,11 @@ def up(
 def down(
     directory: DirectoryOption = None, as_json: JsonOption = False, env_file: EnvFileOption = None
 ) -> None:
-    """Stop the chain and the queue, and forget both; the logs stay."""
+    """Stop the chain and the queue, and forget both.
+
+    The logs and the lock file stay in the directory, .autometa/devnet
+    unless another was named; it may be deleted.
+    """
     state = begin(as_json, env_file)
     devnet = _devnet(state, directory)
     stopped = devnet.down()

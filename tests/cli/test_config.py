@@ -160,7 +160,7 @@ def test_check_warns_without_failing(cli: Cli, tmp_path: Path) -> None:
 
     levels = [(finding["level"], finding["message"]) for finding in result.json["findings"]]
     assert result.code == 0
-    assert ("note", ".env also sets REGISTRY_ADRESS, OTHER, which autometa does not use") in levels
+    assert ("note", ".env also sets OTHER, which autometa does not use") in levels
     warnings = [message for level, message in levels if level == "warning"]
     assert any("did you mean REGISTRY_ADDRESS?" in message for message in warnings)
     assert any("chmod 600" in message for message in warnings)
@@ -249,3 +249,12 @@ def test_connect_names_a_key_of_another_type(cli: Cli, network: LiveNetwork) -> 
     assert wrong["message"].endswith("is a string; it must be a list")
     assert asked.code == 1
     assert wrong["message"] in asked.stderr
+
+
+def test_an_unknown_variable_is_told_of_once(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "settings"
+    file.write_text("WORKER_PRIVAT_KEY=x\nSOMETHING_ELSE=y\n")
+    file.chmod(0o600)
+    found = cli("config", "check", "--env-file", str(file), "--json").json["findings"]
+    for name in ("WORKER_PRIVAT_KEY", "SOMETHING_ELSE"):
+        assert sum(name in each["message"] for each in found) == 1, found
