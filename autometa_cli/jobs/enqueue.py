@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import redis.exceptions as rex
+
 from autometa_cli.jobs.access import Access
 from autometa_cli.jobs.claim import Sighting
+from autometa_cli.jobs.faults import wrong_type
 from autometa_cli.jobs.job import with_fields
 from autometa_cli.jobs.occurrence import Occurrence
 from autometa_cli.jobs.script import Answer
@@ -64,11 +67,27 @@ class OnceOnly(Access):
                 return answer
             generation = int(following)
 
+    async def enqueue_or_tell(
+        self,
+        occurrence: Occurrence,
+        raw: bytes,
+        seen: Sighting,
+        leader: str = "",
+        event: tuple[str, str] | None = None,
+    ) -> Answer:
+        """`enqueue`; `spoilt` where somebody made a key of this one occurrence or workflow something else."""
+        try:
+            return await self.enqueue(occurrence, raw, seen, leader, event)
+        except rex.ResponseError as error:
+            if not wrong_type(error) or await self.misfits():
+                raise
+            return Answer("spoilt", self.scripts.seen, (str(error),))
+
 
 async def enqueue_many(
     queue: OnceOnly, jobs: Sequence[Wanted], *, block: int, final: bool, leader: str = ""
 ) -> list[Answer]:
-    """`OnceOnly.enqueue` for many of one chain and executor that no event waits for; what it says of each.
+    """`OnceOnly.enqueue_or_tell` for many of one chain and executor that no event waits for; what it says of each.
 
     Args:
         block: at which all were seen.
@@ -102,7 +121,20 @@ async def _enqueue(
         key = wanted.key
         names += (k.occurrence(key), k.workflow(wanted.chain, wanted.executor, wanted.workflow))
         arguments += (key, with_fields(raw, occurrence=key), str(wanted.next_run), digest)
-    whole = await queue.scripts.call("enqueue_many", names, arguments)
+    try:
+        whole = await queue.scripts.call("enqueue_many", names, arguments)
+    except rex.ResponseError as error:
+        if not wrong_type(error) or await queue.misfits():
+            raise
+        # One of them stands in the way, and nothing was written.
+        return list(
+            await asyncio.gather(
+                *(
+                    queue.enqueue_or_tell(wanted, raw, Sighting(block, final, digest), leader)
+                    for wanted, raw, digest in jobs
+                )
+            )
+        )
     if whole.word not in ("ok", "already"):
         return [Answer(whole.word, whole.seq, ("",))] * len(jobs)
     answers = []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from autometa_cli.executor.wanted import digest
 from autometa_cli.jobs.claim import Sighting
+from autometa_cli.jobs.enqueue import enqueue_many
 from autometa_cli.jobs.epoch import LedgerInDoubt
 from autometa_cli.jobs.job import job_json
 from autometa_cli.jobs.occurrence import Occurrence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from autometa_cli.jobs.queue import JobQueue
     from autometa_cli.jobs.script import Answer
     from autometa_cli.scheduling.mirror import Mirror
+    from autometa_cli.scheduling.occasion import Event
     from autometa_cli.scheduling.triggers import Triggers
 
 _log = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ class Enqueuer:
         self._mirror = mirror
         self._triggers = triggers
         self._known: dict[int, Workflow] = {}  # on their way, as the last pass learned
+        self._spoilt: set[int] = set()  # told
 
     async def put(
         self, due: Sequence[Workflow], view: View, final: View, now: int, leader: str
@@ -61,6 +64,7 @@ class Enqueuer:
         again = [each for each in due if answers[each.id].word == "unfinal"]
         answers |= await self._enqueue_again(again, final, now, leader)
         self._known = {each.id: each for each in due if answers[each.id].word in ("ok", "already")}
+        self._tell({id for id, answer in answers.items() if answer.word == "spoilt"})
         return answers
 
     async def _confirmed(self, due: Sequence[Workflow], view: View) -> list[Workflow]:
@@ -82,31 +86,49 @@ class Enqueuer:
     ) -> dict[int, Answer]:
         answers: dict[int, Answer] = {}
         for start in range(0, len(workflows), _CHUNK):
-            chunk = workflows[start : start + _CHUNK]
+            events = [(each, self._triggers.event(each)) for each in workflows[start : start + _CHUNK]]
+            plain = [each for each, event in events if event is None]
+            fired = [(each, event) for each, event in events if event is not None]
+            wanted = [(self._occurrence(each), job_json(each), digest(each)) for each in plain]
+            block = view.block.number
+            many = await enqueue_many(self._queue, wanted, block=block, final=final, leader=leader)
+            answers |= {each.id: answer for each, answer in zip(plain, many, strict=True)}
             # The others are waited for when one fails: what they did shall be known when the pass ends.
             results = await asyncio.gather(
-                *(self._enqueue_one(each, view.block.number, final, leader) for each in chunk),
+                *(self._enqueue_fired(each, event, block, final, leader) for each, event in fired),
                 return_exceptions=True,
             )
-            for workflow, answer in zip(chunk, results, strict=True):
+            for (workflow, _), answer in zip(fired, results, strict=True):
                 if isinstance(answer, BaseException):
                     raise answer
                 answers[workflow.id] = answer
+            if any(answer.word == "recovery" for answer in answers.values()):
+                raise LedgerInDoubt("Redis restarted, and it is not known yet whether it kept everything")
         return answers
 
-    async def _enqueue_one(self, workflow: Workflow, block: int, final: bool, leader: str) -> Answer:
-        occurrence = Occurrence(self._chain, self._executor, workflow.id, workflow.next_run)
-        event = self._triggers.event(workflow)
-        answer = await self._queue.enqueue(
-            occurrence,
-            job_json(workflow, event=event.document() if event else None),
+    async def _enqueue_fired(
+        self, workflow: Workflow, event: Event, block: int, final: bool, leader: str
+    ) -> Answer:
+        return await self._queue.enqueue_or_tell(
+            self._occurrence(workflow),
+            job_json(workflow, event=event.document()),
             Sighting(block, final, digest(workflow)),
             leader,
-            (event.waiting, event.name) if event else None,
+            (event.waiting, event.name),
         )
-        if answer.word == "recovery":
-            raise LedgerInDoubt("Redis restarted, and it is not known yet whether it kept everything")
-        return answer
+
+    def _occurrence(self, workflow: Workflow) -> Occurrence:
+        return Occurrence(self._chain, self._executor, workflow.id, workflow.next_run)
+
+    def _tell(self, spoilt: set[int]) -> None:
+        """Of workflows that cannot be queued since somebody wrote to what Redis keeps of them; once of each."""
+        for id in sorted(spoilt - self._spoilt):
+            _log.warning(
+                "workflow %d cannot be queued: a key that Redis keeps of it is no hash any more; "
+                "redis-cli --scan --pattern '*:%d*' and TYPE find it, RENAME takes it out of the way",
+                id, id,
+            )  # fmt: skip
+        self._spoilt = spoilt
 
     async def _enqueue_again(
         self, workflows: Sequence[Workflow], final: View, now: int, leader: str

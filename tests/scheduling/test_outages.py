@@ -15,6 +15,7 @@ import pytest
 from autometa_cli.devnet.server import ValkeyProcess
 from autometa_cli.errors import ConfigError, RedisUnreachable, RpcUnreachable
 from autometa_cli.jobs.epoch import LedgerInDoubt
+from autometa_cli.jobs.occurrence import Occurrence
 from tests.chain.loopback import Gateway, bad
 from tests.network import LiveNetwork
 from tests.scheduling.passes import each_once, one_pass, pending, run, scheduler
@@ -41,6 +42,34 @@ def test_a_chain_that_fails_in_the_middle_costs_nothing(network: LiveNetwork) ->
                     assert await pending(network) == []
             assert failures >= 5
             assert done.enqueued == 300
+        await each_once(network, ids)
+
+    run(scenario())
+
+
+def test_what_somebody_wrote_over_stops_no_other(
+    network: LiveNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The record of one workflow's run, and the mark of another, are no hashes any more."""
+
+    async def scenario() -> None:
+        due = network.now() - 60
+        ids = await network.create_workflows(150, next_run=due)
+        chain, executor = network.info.chain_id, network.executor
+        async with network.queue() as queue, scheduler(network) as one:
+            record = queue.keys.occurrence(Occurrence(chain, executor.lower(), ids[3], due).key)
+            mark = queue.keys.workflow(chain, executor, ids[120])
+            for key in (record, mark):
+                await queue.redis.set(key, "x")
+
+            assert (await one.run_once()).enqueued == 148
+            assert (await one.run_once()).enqueued == 0
+            await each_once(network, [id for id in ids if id not in (ids[3], ids[120])])
+            told = [each.message for each in caplog.records if "cannot be queued" in each.message]
+            assert [text.split()[1] for text in told] == [str(ids[3]), str(ids[120])]
+
+            await queue.redis.delete(record, mark)
+            assert (await one.run_once()).enqueued == 2
         await each_once(network, ids)
 
     run(scenario())
