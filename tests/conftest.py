@@ -34,8 +34,10 @@ from autometa_cli.options import BY_NAME
 from tests.network import LiveNetwork
 from tests.runner import Cli
 
-# Where somebody runs the tests under nohup, children would inherit deaf ears for SIGHUP.
+# Where somebody runs the tests under nohup, or in the background of a script, children would inherit deaf ears.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Blocks after which the shared chain begins anew.
 LONG_CHAIN = 300
