@@ -41,18 +41,20 @@ def stats(as_json: JsonOption = False, env_file: EnvFileOption = None) -> None:
 
     async def look(
         queue: JobQueue,
-    ) -> tuple[Counts, dict[str, int], int, list[Aside], Pause | None, Memory]:
+    ) -> tuple[Counts, dict[str, int], int, int, list[Aside], Pause | None, Memory]:
         inspector = Inspector(queue)
         counts, states, halted = await inspector.counts(), await inspector.states(), await inspector.halted()
-        return counts, states, halted, await asides(queue), await queue.pausing(), await memory(queue.redis)
+        recovered, cleared = await inspector.recoveries(), await asides(queue)
+        return counts, states, halted, recovered, cleared, await queue.pausing(), await memory(queue.redis)
 
-    counts, states, halted, cleared, pause, used = ask(state, look)
+    counts, states, halted, recovered, cleared, pause, used = ask(state, look)
     document = {
         **counts_document(counts),
         "halted_workflows": halted,
         "states": states,
         "aside": [aside_document(each) for each in cleared],
         "pause": None if pause is None else pause_document(pause),
+        "recoveries": recovered,
         "memory": memory_document(used),
     }
     rows = [
@@ -60,6 +62,7 @@ def stats(as_json: JsonOption = False, env_file: EnvFileOption = None) -> None:
         ("halted", f"{halted} {'workflow' if halted == 1 else 'workflows'}" if halted else 0),
         ("set aside", aside_words(cleared)),
         ("paused", "no" if pause is None else pause_words(pause)),
+        ("recoveries", f"{recovered} (Redis had lost writes)" if recovered else 0),
         ("memory", memory_words(used)),
     ]
     state.console.result(document, lambda: state.console.fields(rows))

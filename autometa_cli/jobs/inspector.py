@@ -193,6 +193,11 @@ class Inspector:
                     states[state.decode()] += 1
         return states
 
+    async def recoveries(self) -> int:
+        """How often Redis lost writes, and the workers recovered."""
+        count = await self._queue.redis.hget(self._queue.keys.epoch, "recovered")
+        return int(count) if count and count.isdigit() else 0
+
     async def halted(self) -> int:
         """Workflows whose latest occurrence is a dead letter: they do not run until somebody decides."""
         queue, keys = self._queue, self._queue.keys

@@ -596,6 +596,7 @@ def busy(desk: Desk) -> Desk:
 
 def test_stats(cli: Cli, env: Mapping[str, str], busy: Desk) -> None:
     busy.redis.set(busy.keys.paused, "maintenance")
+    busy.redis.hset(busy.keys.epoch, "recovered", 2)
 
     found = cli("queue", "stats", "--json", env=env).json
 
@@ -605,6 +606,7 @@ def test_stats(cli: Cli, env: Mapping[str, str], busy: Desk) -> None:
     assert found == {
         "pending": 2, "inflight": 3, "delayed": 1, "dead": 2, "open": 2, "workers": 1, "paused": "maintenance",
         "pause": {"reason": "maintenance", "by": None, "since": None, "until": None}, "halted_workflows": 0,
+        "recoveries": 2,
         "states": {"taken": 1, "queued": 1, "delayed": 1, "claimed": 0, "bound": 1, "signed": 1, "cancelling": 0,
                    "dead": 2},
     }  # fmt: skip
