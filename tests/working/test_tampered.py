@@ -15,8 +15,10 @@ from tests.working.stage import Stage, no_mining, staged
 THIEF = "0x" + "7e" * 20
 
 
-async def _signed(stage: Stage, count: int) -> bool:
-    return sum(record.state == "signed" for record in await stage.records()) == count
+async def _sent(stage: Stage, count: int) -> bool:
+    """So many are signed, and in the pool: bytes are written down before they are sent."""
+    signed = sum(record.state == "signed" for record in await stage.records())
+    return signed == count == len(stage.pool("worker"))
 
 
 async def _forge(stage: Stage, network: LiveNetwork, key: str, what: str) -> None:
@@ -69,7 +71,7 @@ def test_forged_bytes_are_neither_sent_nor_believed(network: LiveNetwork, forger
             async with no_mining(network):
                 async with stage.hired() as hand:
                     await stage.enqueue(id)
-                    await stage.until(lambda: _signed(stage, 1), "it to be sent")
+                    await stage.until(lambda: _sent(stage, 1), "it to be sent")
                     await hand.vanish()
                 record = await stage.only(id)
                 network.anvil.request("anvil_dropTransaction", record.attempts_sent[0].hash)
@@ -100,7 +102,7 @@ def test_a_forged_reverted_transaction_does_not_open_a_second_nonce(network: Liv
             async with no_mining(network):
                 async with stage.hired() as hand:
                     await stage.enqueue(id)
-                    await stage.until(lambda: _signed(stage, 1), "it to be sent")
+                    await stage.until(lambda: _sent(stage, 1), "it to be sent")
                     await hand.vanish()
                 record = await stage.only(id)
                 stranger = network.signer("owner").sign(
@@ -136,7 +138,7 @@ def test_one_forged_record_stops_no_other(network: LiveNetwork) -> None:
             async with no_mining(network):
                 async with stage.hired() as hand:
                     await stage.enqueue(*ids)
-                    await stage.until(lambda: _signed(stage, 3), "all to be sent")
+                    await stage.until(lambda: _sent(stage, 3), "all to be sent")
                     await hand.vanish()
                 forged = next(record for record in await stage.records() if record.nonce == 1)
                 await _forge(stage, network, forged.key, "another's transaction")
@@ -175,7 +177,7 @@ def test_the_lowest_nonce_forged_stops_its_key_alone(network: LiveNetwork) -> No
             async with no_mining(network):
                 async with stage.hired() as hand:
                     await stage.enqueue(id)
-                    await stage.until(lambda: _signed(stage, 1), "it to be sent")
+                    await stage.until(lambda: _sent(stage, 1), "it to be sent")
                     await hand.vanish()
                 record = await stage.only(id)
                 network.anvil.request("anvil_dropTransaction", record.attempts_sent[0].hash)
@@ -203,7 +205,7 @@ def test_lost_bytes_lead_to_no_second_execution(network: LiveNetwork, mined: boo
             async with no_mining(network):
                 async with stage.hired() as hand:
                     await stage.enqueue(id)
-                    await stage.until(lambda: _signed(stage, 1), "it to be sent")
+                    await stage.until(lambda: _sent(stage, 1), "it to be sent")
                     await hand.vanish()
                 record = await stage.only(id)
                 await _forge(stage, network, record.key, "wiped")
@@ -233,7 +235,7 @@ def test_a_deleted_record_does_not_get_a_second_nonce_from_the_worker_that_signe
             (id,) = await stage.made(1)
             async with stage.hired() as hand, no_mining(network):
                 (key,) = await stage.enqueue(id)
-                await stage.until(lambda: _signed(stage, 1), "it to be sent")
+                await stage.until(lambda: _sent(stage, 1), "it to be sent")
                 redis, keys = stage.queue.redis, stage.queue.keys
                 record = await stage.only(id)
                 await redis.delete(
