@@ -192,7 +192,7 @@ def _fail(console: Console, error: AutometaError) -> int:
 
 def _refusal(error: OSError) -> str:
     """Why stdout takes nothing, where that is what went wrong, else ""."""
-    if not sys.stdout.writable():
+    if isinstance(error, io.UnsupportedOperation) and not sys.stdout.writable():
         return "it is closed"
     if error.filename is None and error.errno in (
         errno.ENOSPC,

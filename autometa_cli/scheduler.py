@@ -20,6 +20,7 @@ from autometa_cli.executor.head import final_block
 from autometa_cli.jobs.connection import RunChanged, redis_errors
 from autometa_cli.jobs.epoch import LedgerInDoubt
 from autometa_cli.jobs.occurrence import label
+from autometa_cli.jobs.served import OtherContracts
 from autometa_cli.scheduling.diary import Diary
 from autometa_cli.scheduling.enqueuer import Enqueuer
 from autometa_cli.scheduling.lease import Lease
@@ -84,6 +85,7 @@ class Scheduler:
 
         Raises:
             ConfigError: in the first pass: the configuration does not fit the chain or Redis.
+            OtherContracts: in any pass.
         """
         loop, interval = asyncio.get_running_loop(), self._settings.poll_interval
         diary = Diary(loop.time, interval)
@@ -103,7 +105,9 @@ class Scheduler:
                     diary.passed(done)
                     await self._upkeep.after_pass(self._view, leading=done.leading)
                 except Exception as error:
-                    if isinstance(error, ConfigError) and totals["passes"] == 1:
+                    if isinstance(error, OtherContracts) or (
+                        isinstance(error, ConfigError) and totals["passes"] == 1
+                    ):
                         raise
                     totals["failed"] += 1
                     if isinstance(error, AutometaError):
@@ -165,7 +169,7 @@ class Scheduler:
         queue, restarted = self._queue, False
         if self._joined:
             try:
-                return await queue.clock()
+                return await self._serve()
             except RunChanged:
                 _log.warning("Redis restarted; asking whether it kept everything")
                 self._joined, restarted = False, True
@@ -180,9 +184,14 @@ class Scheduler:
                 answer = await queue.scripts.call("recovery_begin", [queue.keys.epoch], [])
                 queue.scripts.seen = answer.seq
             raise
-        await queue.serve(self._settings.chain_id, self._settings.actionexecutor_address or "")
+        clock = await self._serve()
         self._joined = True
-        return await queue.clock()
+        return clock
+
+    async def _serve(self) -> int:
+        """Make sure that the queue is, and still is, for our contracts; Redis's time."""
+        await self._queue.serve(self._settings.chain_id, self._settings.actionexecutor_address or "")
+        return await self._queue.clock()
 
     async def _scan(self, clock: int) -> Pass:
         """Read the registry and enqueue; once more at another endpoint where one gives up half-way."""

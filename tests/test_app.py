@@ -407,3 +407,20 @@ def test_a_stdout_that_takes_nothing_is_named(arguments: str, stdout: str, tmp_p
     assert done.stderr.startswith("Error: cannot write to stdout: ")
     assert "bug" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_else_went_wrong_is_told_with_a_closed_stdout(tmp_path: Path) -> None:
+    code = """
+        import os, sys
+        from autometa_cli import app
+        def broken(*_): raise FileNotFoundError(2, "No such file or directory", "somewhere")
+        app.load_command = broken
+        sys.argv = ["autometa", "queue", "len"]
+        app.main()
+    """
+    (tmp_path / "run.py").write_text(textwrap.dedent(code))
+    line = ["sh", "-c", f'"{sys.executable}" run.py >&-']
+    done = subprocess.run(line, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert "somewhere" in done.stderr
+    assert "stdout" not in done.stderr

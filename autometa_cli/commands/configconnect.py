@@ -55,7 +55,7 @@ async def _redis(settings: Settings, findings: Findings) -> None:
     from autometa_cli.jobs.connection import redis_errors
     from autometa_cli.jobs.faults import explain
     from autometa_cli.jobs.queue import JobQueue
-    from autometa_cli.jobs.served import contracts, elsewhere
+    from autometa_cli.jobs.served import contracts, elsewhere, words
 
     try:
         async with redis_errors(settings.redis_url), JobQueue.of(settings) as queue:
@@ -66,6 +66,7 @@ async def _redis(settings: Settings, findings: Findings) -> None:
             )
             misfits = await queue.misfits()
             served = "" if misfits else await queue.serves()
+            left = not misfits and await queue.left()
     except AutometaError as error:
         findings.failed("REDIS_URL", error)
         return
@@ -73,7 +74,11 @@ async def _redis(settings: Settings, findings: Findings) -> None:
         findings.failed("QUEUE_NAME", explain(misfit, settings.redis_url))
     ours = contracts(settings.chain_id, settings.actionexecutor_address or "")
     if served and settings.actionexecutor_address and served != ours:
-        findings.failed("QUEUE_NAME", elsewhere(settings.queue_name, served, ours))
+        if left:
+            findings.failed("QUEUE_NAME", elsewhere(settings.queue_name, served, ours))
+        else:
+            text = f"the queue {settings.queue_name} served {words(served)}, and nothing of that is left"
+            findings.add("note", "QUEUE_NAME", text, "the next worker or scheduler takes it over")
     for fact in facts:
         if fact.severity == "error" and fact.code == "memory" and settings.allow_lossy_redis:
             findings.add("warning", "ALLOW_LOSSY_REDIS", fact.text, fact.hint)

@@ -127,22 +127,35 @@ async def _enqueue(
         if not wrong_type(error) or await queue.misfits():
             raise
         # One of them stands in the way, and nothing was written.
-        return list(
-            await asyncio.gather(
-                *(
-                    queue.enqueue_or_tell(wanted, raw, Sighting(block, final, digest), leader)
-                    for wanted, raw, digest in jobs
-                )
-            )
-        )
+        return await _one_by_one(queue, jobs, block, final, leader)
     if whole.word not in ("ok", "already"):
         return [Answer(whole.word, whole.seq, ("",))] * len(jobs)
+    closed = [job for job, said in zip(jobs, whole.rest, strict=True) if said == "next"]
+    again = iter(await _one_by_one(queue, closed, block, final, leader))
     answers = []
-    for (wanted, raw, digest), said in zip(jobs, whole.rest, strict=True):
+    for (wanted, _, _), said in zip(jobs, whole.rest, strict=True):
         word, _, state = said.partition(" ")
         if word == "next":
-            answers.append(await queue.enqueue(wanted, raw, Sighting(block, final, digest), leader))
+            answers.append(next(again))
         else:
             rest = (wanted.key,) if word == "ok" else (state, "") if word == "already" else ("",)
             answers.append(Answer(word, whole.seq, rest))
+    return answers
+
+
+async def _one_by_one(
+    queue: OnceOnly, jobs: Sequence[Wanted], block: int, final: bool, leader: str
+) -> list[Answer]:
+    results = await asyncio.gather(
+        *(
+            queue.enqueue_or_tell(wanted, raw, Sighting(block, final, digest), leader)
+            for wanted, raw, digest in jobs
+        ),
+        return_exceptions=True,
+    )
+    answers = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        answers.append(result)
     return answers

@@ -13,7 +13,6 @@ from autometa_cli.jobs.pending import PendingList
 from autometa_cli.jobs.served import Served
 from autometa_cli.jobs.transfers import Transfers
 from autometa_cli.jobs.waiting import Waiting
-from autometa_cli.jobs.workers import Workers
 
 if TYPE_CHECKING:
     from autometa_cli.config import Settings
@@ -40,7 +39,6 @@ class JobQueue(PendingList, Pauses, OnceOnly, Claims, Waiting, Served):
         self.barrier = Barrier(self.redis, self.keys, min_replicas)
         self._lossy_allowed = lossy_allowed
         self._examined = ""
-        self.workers = Workers(self.redis, self.keys, self.scripts)
         self.transfers = Transfers(self.keys, self.scripts)
 
     @classmethod

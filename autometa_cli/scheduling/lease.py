@@ -46,6 +46,7 @@ class Lease:
         self._queue = queue
         self._seconds = seconds
         self._renewed = float("-inf")
+        self._asked = False
         self.holder = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
         self.token = ""
         self.other = ""
@@ -59,6 +60,7 @@ class Lease:
     async def hold(self) -> bool:
         """Take or renew the lease; whether it leads now. Raises redis.exceptions.RedisError and OSError."""
         asked = asyncio.get_running_loop().time()
+        self._asked = True
         answer = await self._call("take")
         if answer.word == "held":
             self._set("", answer.rest[0])
@@ -81,10 +83,13 @@ class Lease:
                 await self._call("leave")
 
     async def keep(self) -> None:
-        """Renew, or ask again and again, until cancelled."""
+        """Renew, or ask again and again, until cancelled. Who never could `hold` it in a pass is not fit to lead:
+        its queue may be that of others."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(min(RENEW_SECONDS, self._seconds / 3) if self.leads else ASK_SECONDS)
+            if not self._asked:
+                continue
             try:
                 await self.hold()
             except (rex.RedisError, OSError, AutometaError) as error:

@@ -19,7 +19,9 @@ BURST_PATIENCE_MS = 10_000
 #: seconds. Any other worker waits.
 HEADLESS_SECONDS = 30.0
 #: These end by themselves, or are told of on their own: a recovery, a start, what open transactions wait for.
-_NOT_FOR_A_PERSON = frozenset({"start", "rpc", "redis", "ledger", "transaction", "stuck"})
+_NOT_FOR_A_PERSON = frozenset(
+    {"start", "rpc", "redis", "ledger", "transaction", "stuck", "job:window", "job:ledger_in_doubt"}
+)
 
 
 def give_up(house: House, *, idle: bool) -> None:

@@ -15,6 +15,7 @@ from autometa_cli import __version__
 from autometa_cli.errors import AutometaError
 from autometa_cli.jobs.connection import RunChanged
 from autometa_cli.jobs.epoch import LedgerInDoubt
+from autometa_cli.jobs.served import OtherContracts
 from autometa_cli.jobs.workers import BEAT_SECONDS
 
 if TYPE_CHECKING:
@@ -51,10 +52,11 @@ class Membership:
         Args:
             facts: what others may know; `chain`, `executor` and `address` are asked for.
 
-        Raises LedgerInDoubt, redis.exceptions.RedisError; ConfigError where the queue serves other contracts.
+        Raises LedgerInDoubt, redis.exceptions.RedisError; OtherContracts where the queue serves other contracts.
         """
         await self._queue.join(address=facts.get("address", ""))
-        await self._queue.serve(int(facts["chain"]), facts["executor"])
+        contracts = int(facts["chain"]), facts["executor"]
+        await self._queue.serve(*contracts)
         answer = await self._queue.workers.register(
             worker, {"version": __version__, "host": platform.node(), "pid": str(os.getpid()), **facts}
         )
@@ -63,6 +65,13 @@ class Membership:
         # Were Redis to forget this worker and what it bound in the same breath, nobody would know that it existed.
         if not await self._queue.barrier.disk():
             _log.warning("Redis cannot say when it has written to disk; see docs/operations.md, 'Redis'")
+        try:
+            await self._queue.serve(
+                *contracts
+            )  # others may have taken it over in between; now they cannot any more
+        except OtherContracts:
+            await self.leave(worker)
+            raise
         self.trust()
 
     async def beat(

@@ -16,6 +16,7 @@ from autometa_cli.devnet.server import ValkeyProcess
 from autometa_cli.errors import ConfigError, RedisUnreachable, RpcUnreachable
 from autometa_cli.jobs.epoch import LedgerInDoubt
 from autometa_cli.jobs.occurrence import Occurrence
+from autometa_cli.jobs.served import OtherContracts
 from tests.chain.loopback import Gateway, bad
 from tests.network import LiveNetwork
 from tests.scheduling.passes import each_once, one_pass, pending, run, scheduler
@@ -71,6 +72,78 @@ def test_what_somebody_wrote_over_stops_no_other(
             await queue.redis.delete(record, mark)
             assert (await one.run_once()).enqueued == 2
         await each_once(network, ids)
+
+    run(scenario())
+
+
+def test_what_somebody_wrote_over_of_a_run_again_stops_no_other(network: LiveNetwork) -> None:
+    """Two were skipped, and are due again as they were: the next record of one of them is no hash."""
+
+    async def scenario() -> None:
+        due = network.now() - 60
+        ids = await network.create_workflows(3, next_run=due)
+        network.anvil.mine(5)  # final
+        chain, executor = network.info.chain_id, network.executor.lower()
+        async with network.queue() as queue, scheduler(network) as one:
+            for id in ids[:2]:
+                first = Occurrence(chain, executor, id, due)
+                await queue.redis.hset(
+                    queue.keys.occurrence(first.key), mapping={"st": "skipped", "block": "0"}
+                )
+                mark = {"last": str(due), "gen": "0", "block": "0"}
+                await queue.redis.hset(queue.keys.workflow(chain, executor, id), mapping=mark)
+            await queue.redis.set(queue.keys.occurrence(first.at_generation(1).key), "x")
+
+            assert (await one.run_once()).enqueued == 2
+        await each_once(network, [ids[0], ids[2]])
+
+    run(scenario())
+
+
+def test_a_scheduler_whose_queue_is_for_others_by_now_ends(network: LiveNetwork) -> None:
+    """Were it to go on, it would stand in the way of theirs: one leads."""
+
+    async def scenario() -> None:
+        async with network.queue() as queue, scheduler(network, POLL_INTERVAL="0.05") as one:
+            service = asyncio.create_task(one.run(asyncio.Event()))
+            while not await queue.redis.hget(queue.keys.leader, "holder"):
+                assert not service.done()
+                await asyncio.sleep(0.01)
+            other = "0x" + "0f" * 20
+            with pytest.raises(OtherContracts):
+                await queue.serve(network.info.chain_id, other)
+
+            await queue.redis.hset(queue.keys.epoch, "serves", f"{network.info.chain_id}:{other}")
+            with pytest.raises(OtherContracts):
+                await service
+            assert await queue.redis.hget(queue.keys.leader, "holder") is None
+
+    run(scenario())
+
+
+def test_one_of_other_contracts_never_leads(network: LiveNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis is away when it starts, and there when it has gone on to its next pass."""
+    monkeypatch.setattr("autometa_cli.scheduling.lease.ASK_SECONDS", 0.01)
+
+    async def scenario() -> None:
+        async with network.queue() as queue, scheduler(network, POLL_INTERVAL="0.05") as one:
+            await queue.serve(network.info.chain_id, "0x" + "0f" * 20)
+            await queue.push([b'{"workflowId":1,"nextRun":0}'])
+            meets, passes = one._meet, 0
+
+            async def away() -> int:
+                nonlocal passes
+                passes += 1
+                if passes == 1:
+                    raise RedisUnreachable("away")
+                await asyncio.sleep(0.3)  # the keeper asks meanwhile, thirty times
+                return await meets()
+
+            monkeypatch.setattr(one, "_meet", away)
+            with pytest.raises(OtherContracts):
+                await one.run(asyncio.Event())
+            assert passes == 2
+            assert await queue.redis.hget(queue.keys.leader, "number") is None, "it led"
 
     run(scenario())
 

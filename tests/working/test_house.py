@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import redis.exceptions as rex
 
-from autometa_cli.errors import ConfigError, RpcUnreachable
+from autometa_cli.errors import ConfigError, NotPermitted, RpcUnreachable
 from autometa_cli.jobs.queue import JobQueue
+from autometa_cli.working.burst import give_up
 from autometa_cli.working.house import House
 from autometa_cli.working.membership import Membership
 from tests.chain.loopback import until
@@ -207,6 +208,25 @@ def test_a_beat_does_not_end_a_refusal(clock: Clock, redis_url: str, monkeypatch
                 await queue.redis.config_set("maxmemory", 0)
 
     asyncio.run(scenario())
+
+
+def test_a_burst_waits_for_what_ends_by_itself(clock: Clock) -> None:
+    """Job after job meets it, and it is others' transactions that it waits for."""
+    house = _house("local", clock)
+    for code, text in (("window", "too many open transactions"), ("ledger_in_doubt", "Redis restarted")):
+        for _ in range(10):
+            house.job_met(code, text)
+            clock.now += 5.5
+        house.job_met(code, text)
+        assert house.lasted(f"job:{code}") > 50
+        give_up(house, idle=True)
+    house.job_met("blocked", "the key is blocked")
+    clock.now += 4
+    house.report("no_role", "no role")
+    clock.now += 31
+    give_up(house, idle=False)
+    with pytest.raises(NotPermitted):
+        give_up(house, idle=True)
 
 
 def test_redis_that_speaks_is_not_away(clock: Clock) -> None:
