@@ -7,7 +7,7 @@ import itertools
 from autometa_cli.executor.ledger import _spread
 from autometa_cli.jobs.claim import Claim
 from autometa_cli.jobs.workers import SUSPECT_APART_SECONDS
-from tests.jobs.desk import ALICE, CHAIN, Desk
+from tests.jobs.desk import ALICE, CHAIN, EXECUTOR, Desk
 
 _names = (f"worker{number}" for number in itertools.count())
 
@@ -45,6 +45,29 @@ def test_the_third_death_buries(desk: Desk) -> None:
     assert desk.do(desk.letters.retry(desk.record(key), "ann")).word == "ok"
     died_of(desk)
     assert len(desk.pending()) == 1  # it counts from the beginning again
+
+
+def test_it_is_buried_also_where_its_workflows_key_was_replaced(desk: Desk) -> None:
+    """It was a dead letter in no list of them, and what its worker held beside it waited for another round."""
+    desk.enqueue()
+    died_of(desk)
+    [element] = desk.pending()
+    key = desk.occurrence(element)[0].key
+    died_of(desk)
+    desk.mature(key)
+    desk.do(desk.queue.promote())
+    ann = desk.worker("ann")
+    assert isinstance(desk.adopt(ann, desk.take(ann)), Claim)
+    beside = desk.claim(ann, workflow=2)
+    name = desk.keys.workflow(CHAIN, EXECUTOR, 1)
+    desk.redis.delete(name)
+    desk.redis.set(name, "no hash")
+
+    desk.kill(ann)
+
+    assert (desk.state(key), desk.record(key).reason) == ("dead", "poison")
+    assert desk.redis.zscore(desk.keys.dead, key)
+    assert desk.pending() == [beside.element]
 
 
 def test_suspects_get_their_last_chance_one_at_a_time(desk: Desk) -> None:

@@ -47,7 +47,8 @@ if r[1] == 'claimed' then
     local block = r[5] or '0'
     local words = text(count) .. ' workers died while they were checking it'
     redis.call('HSET', KEYS[4], 'st', 'dead', 'reason', 'poison', 'text', words, 'block', block, 'closed_at', text(now))
-    close(KEYS[7], key, block)
+    local kind = redis.call('TYPE', KEYS[7]).ok
+    if kind == 'hash' or kind == 'none' then close(KEYS[7], key, block) end
     redis.call('ZADD', KEYS[9], text(now), key)
     tell(KEYS[10], ARGV[11], key, named(key).workflow or '', 'dead', 'poison', block, words)
     return {'ok', advance(), 'poison'}
