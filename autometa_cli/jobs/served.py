@@ -91,5 +91,6 @@ def elsewhere(queue: str, theirs: str, ours: str) -> OtherContracts:
 
 
 def words(contracts: str) -> str:
+    """`<chain>:<executor>` for people."""
     chain, _, executor = contracts.partition(":")
     return f"the executor {executor} on chain {chain}"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import redis.exceptions as rex
 
 from autometa_cli.jobs.script import Scripts
 from tests.jobs.desk import Desk
@@ -89,3 +90,28 @@ def test_an_element_whose_record_was_replaced_is_handed_on(
 
     assert desk.pending() == [spoilt.element, other.element]
     assert desk.inflight(ann) == []
+
+
+@pytest.mark.parametrize("act", ["skip", "delay", "settle"])
+def test_a_workflows_key_that_is_no_hash_leaves_nothing_half_done(valkey_desk: Desk, act: str) -> None:
+    """The script stops before its first write; once the key is out of the way, it does the whole."""
+    desk = valkey_desk
+    ann = desk.worker("ann")
+    claim = desk.signed(ann) if act == "settle" else desk.claim(ann)
+    mark = desk.keys.workflow_of(claim.key)
+    desk.redis.delete(mark)
+    desk.redis.set(mark, "no hash")
+    acts: dict[str, Callable[[], object]] = {
+        "skip": lambda: desk.release(claim, "skipped"),
+        "delay": lambda: desk.release(claim, "delayed"),
+        "settle": lambda: desk.settle(claim.key),
+    }
+    before = desk.dump()
+
+    with pytest.raises(rex.ResponseError, match="WRONGTYPE"):
+        acts[act]()
+
+    assert desk.dump() == before
+    desk.redis.delete(mark)
+    acts[act]()
+    assert desk.state(claim.key) == {"skip": "skipped", "delay": "delayed", "settle": "settled"}[act]

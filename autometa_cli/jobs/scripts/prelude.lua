@@ -53,6 +53,10 @@ local function must_be_list(key)
   redis.call('LLEN', key)
 end
 
+local function must_be_hash(key)
+  redis.call('HLEN', key)
+end
+
 -- A worker is alive while its beat is positive; a tombstone has a negative score.
 local function alive(workers, id)
   if memory.alive[id] == nil then

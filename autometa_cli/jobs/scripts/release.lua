@@ -17,6 +17,7 @@ if r[4] == '' and st == to then return {'already', seq(), st} end
 if not own(r[4], r[3], KEYS[2], ARGV[2], ARGV[3]) then return {'fenced', seq()} end
 if st ~= 'claimed' and st ~= 'bound' then return {'signed', seq(), st} end
 if st == 'bound' and redis.call('HGET', KEYS[6], r[2]) ~= key then return {'moved', seq(), st} end
+must_be_hash(KEYS[4])
 if to == 'queued' then must_be_list(KEYS[9]) end
 
 redis.call('LREM', KEYS[8], 1, ARGV[5])

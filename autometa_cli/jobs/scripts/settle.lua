@@ -24,6 +24,7 @@ if not (st == 'signed' or st == 'cancelling' or st == 'bound') or r[2] ~= ARGV[3
   return {'already', seq(), st}
 end
 if r[4] ~= ARGV[8] then return {'moved', seq(), r[4]} end
+must_be_hash(KEYS[3])
 
 redis.call('LREM', KEYS[6], 1, ARGV[9])
 redis.call('HDEL', KEYS[4], ARGV[4])
