@@ -41,6 +41,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 #: Blocks after which the shared chain begins anew.
 LONG_CHAIN = 300
+#: What gas costs when a test begins, wei.
+BASE_FEE = 10**9
 _KEPT = ("AUTOMETA_ANVIL", "AUTOMETA_VALKEY")
 
 # A developer's own settings must not reach a test, nor a test a developer's chain.
@@ -108,6 +110,8 @@ def anvil(_anvil: AnvilProcess) -> AnvilProcess:
     if _anvil.block_number() > LONG_CHAIN:
         _anvil.stop()
         _anvil.start()
+    # The test before may have made gas dear; falling from there, it would be another price with each block.
+    _anvil.request("anvil_setNextBlockBaseFeePerGas", hex(BASE_FEE))
     return _anvil
 
 

@@ -504,7 +504,7 @@ def test_what_is_set_aside_is_shown(cli: Cli, env: Mapping[str, str], desk: Desk
     assert abs(aside["until"] - cleared["restorable_until"]) <= 1
     assert aside["until"] - aside["since"] == 24 * 3600
     assert "unknown (pushed by hand)" in by_hand
-    assert "set aside  by queue clear: 2 until 2" in by_hand
+    assert "by queue clear: 2 until 2" in by_hand
     assert shown["summary"].startswith("moved aside by autometa queue clear")
     assert (
         shown["waits_for"] == listed[0]["waits_for"] == f"autometa queue restore, until {utc(aside['until'])}"
