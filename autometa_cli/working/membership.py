@@ -65,10 +65,8 @@ class Membership:
         # Were Redis to forget this worker and what it bound in the same breath, nobody would know that it existed.
         if not await self._queue.barrier.disk():
             _log.warning("Redis cannot say when it has written to disk; see docs/operations.md, 'Redis'")
-        try:
-            await self._queue.serve(
-                *contracts
-            )  # others may have taken it over in between; now they cannot any more
+        try:  # others may have taken it over in between; now they cannot any more
+            await self._queue.serve(*contracts)
         except OtherContracts:
             await self.leave(worker)
             raise
