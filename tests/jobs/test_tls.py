@@ -76,7 +76,7 @@ class Guarded:
 
 
 def _port() -> int:
-    return next(port for port in iter(lambda: random.randrange(15_000, 30_000), 0) if port_free(port))
+    return next(port for port in iter(lambda: random.randrange(22_000, 25_000), 0) if port_free(port))
 
 
 @pytest.fixture(scope="module")
